@@ -1,0 +1,26 @@
+/** Every command, with the line `herald --help` shows, and where it is. A command is imported only when it is run. */
+import type { Command } from './command.ts';
+
+export interface Listed {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const commands: Readonly<Record<string, Listed>> = {
+  run: {
+    summary: 'run the control plane from a folder of manifests',
+    load: async () => (await import('./run.ts')).run,
+  },
+  status: {
+    summary: 'what a running Herald holds and what it is doing',
+    load: async () => (await import('./status.ts')).status,
+  },
+  check: {
+    summary: 'find every fault in manifests before they are applied',
+    load: async () => (await import('./check.ts')).check,
+  },
+  crds: {
+    summary: 'print the CustomResourceDefinitions',
+    load: async () => (await import('./crds.ts')).crds,
+  },
+};
