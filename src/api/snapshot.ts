@@ -20,25 +20,26 @@ export interface Snapshot {
   readonly faulty: readonly FaultyObject[];
 }
 
-type Entry = { readonly metadata: { readonly namespace: string; readonly name: string } };
+type Names = { readonly namespace: string; readonly name: string };
+type Entry = { readonly metadata: Names };
+/** What became of one object since the last snapshot; no entry means it is gone. */
+type Change = { readonly names: Names; readonly entry: Entry | undefined };
 
-/** What is being changed; `snapshot()` freezes it at the cost of what changed since the last call. */
+/** What is being changed; `snapshot()` freezes it. One change among n objects costs one copy of their list, no sort. */
 export class SnapshotBuilder {
-  readonly #kinds = new Map<KindName, Map<string, Entry>>();
-  readonly #lists = new Map<KindName, readonly Entry[]>();
+  readonly #changes = new Map<KindName, Map<string, Change>>();
   readonly #faulty = new Map<string, FaultyObject>();
-  readonly #dirty = new Set<KindName>();
   #faultyDirty = false;
-  #last: Snapshot | undefined;
+  #last: Snapshot = new Frozen(new Map(), []);
+  #lists: ReadonlyMap<KindName, readonly Entry[]> = new Map();
 
   /** Adds or replaces an object. */
   put<K extends KindName>(kind: K, object: Kinds[K]): void {
-    this.#of(kind).set(ObjectRef.key(object.metadata), object);
-    this.#dirty.add(kind);
+    this.#change(kind, { names: object.metadata, entry: object });
   }
 
   delete(kind: KindName, namespace: string, name: string): void {
-    if (this.#of(kind).delete(ObjectRef.key({ namespace, name }))) this.#dirty.add(kind);
+    this.#change(kind, { names: { namespace, name }, entry: undefined });
   }
 
   /** States what is wrong with an object; no faults forgets it. */
@@ -49,22 +50,25 @@ export class SnapshotBuilder {
     this.#faultyDirty = true;
   }
 
-  /** The same value as before when nothing changed. */
+  /** The same value as before when nothing changed; a list whose objects did not change is the same list. */
   snapshot(): Snapshot {
-    if (this.#last !== undefined && this.#dirty.size === 0 && !this.#faultyDirty) return this.#last;
-    for (const kind of this.#dirty) this.#lists.set(kind, sorted(this.#of(kind)));
+    if (this.#changes.size === 0 && !this.#faultyDirty) return this.#last;
     const lists = new Map(this.#lists);
-    const faulty = this.#faultyDirty || this.#last === undefined ? sortedFaults(this.#faulty) : this.#last.faulty;
-    this.#dirty.clear();
+    for (const [kind, changes] of this.#changes) lists.set(kind, merged(lists.get(kind) ?? [], changes.values()));
+    this.#lists = lists;
+    this.#last = new Frozen(lists, this.#faultyDirty ? sortedFaults(this.#faulty) : this.#last.faulty);
+    this.#changes.clear();
     this.#faultyDirty = false;
-    this.#last = new Frozen(lists, faulty);
     return this.#last;
   }
 
-  #of(kind: KindName): Map<string, Entry> {
-    let objects = this.#kinds.get(kind);
-    if (objects === undefined) this.#kinds.set(kind, (objects = new Map()));
-    return objects;
+  #change(kind: KindName, change: Change): void {
+    let changes = this.#changes.get(kind);
+    if (changes === undefined) {
+      changes = new Map();
+      this.#changes.set(kind, changes);
+    }
+    changes.set(ObjectRef.key(change.names), change);
   }
 }
 
@@ -84,32 +88,50 @@ class Frozen implements Snapshot {
 
   get<K extends KindName>(kind: K, namespace: string, name: string): Kinds[K] | undefined {
     const list = this.list(kind);
-    let low = 0;
-    let high = list.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >>> 1;
-      const object = list[middle];
-      if (object === undefined) return undefined;
-      const order = compareNames(object.metadata, { namespace, name });
-      if (order === 0) return object;
-      if (order < 0) low = middle + 1;
-      else high = middle - 1;
-    }
-    return undefined;
+    const object = list[lowerBound(list, { namespace, name }, 0)];
+    return object !== undefined && compareNames(object.metadata, { namespace, name }) === 0 ? object : undefined;
   }
 }
 
-function sorted(objects: ReadonlyMap<string, Entry>): readonly Entry[] {
-  return [...objects.values()].sort((a, b) => compareNames(a.metadata, b.metadata));
+/** `list` with the changes worked in; sorted as it was. */
+function merged(list: readonly Entry[], changes: Iterable<Change>): readonly Entry[] {
+  const out: Entry[] = [];
+  let at = 0;
+  const copyUpTo = (end: number) => {
+    for (; at < end; at++) {
+      const entry = list[at];
+      if (entry !== undefined) out.push(entry);
+    }
+  };
+  for (const { names, entry } of [...changes].sort((a, b) => compareNames(a.names, b.names))) {
+    copyUpTo(lowerBound(list, names, at));
+    const here = list[at];
+    if (here !== undefined && compareNames(here.metadata, names) === 0) at++;
+    if (entry !== undefined) out.push(entry);
+  }
+  copyUpTo(list.length);
+  return out;
+}
+
+/** Index of the first entry that does not sort before `names`, searching from `from`. */
+function lowerBound(list: readonly Entry[], names: Names, from: number): number {
+  let low = from;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const entry = list[middle];
+    if (entry !== undefined && compareNames(entry.metadata, names) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function sortedFaults(faulty: ReadonlyMap<string, FaultyObject>): readonly FaultyObject[] {
-  const kind = (object: FaultyObject) => object.ref.kind;
-  return [...faulty.values()].sort((a, b) => compareText(kind(a), kind(b)) || compareNames(a.ref, b.ref));
+  return [...faulty.values()].sort((a, b) => compareText(a.ref.kind, b.ref.kind) || compareNames(a.ref, b.ref));
 }
 
 /** By code unit, as kubectl lists: no locale. */
-export function compareNames(a: Entry['metadata'], b: Entry['metadata']): number {
+export function compareNames(a: Names, b: Names): number {
   return compareText(a.namespace, b.namespace) || compareText(a.name, b.name);
 }
 

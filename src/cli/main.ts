@@ -1,6 +1,6 @@
 /** The frame around every command: finding it, help, errors in one line, signals, the exit status. */
 import { CommandError, type Command, type ExitCode, type Streams, UsageError } from './command.ts';
-import { commands } from './commands.ts';
+import { commands, type Listed } from './commands.ts';
 import { commandHelp, overview } from './help.ts';
 
 /** From the first signal until the process is ended whatever still runs. */
@@ -28,11 +28,16 @@ export async function main(words: readonly string[]): Promise<void> {
 }
 
 /** Finds and runs a command. Never rejects: whatever goes wrong is one line on `err` and a status. */
-export async function run(words: readonly string[], streams: Streams, signal: AbortSignal): Promise<ExitCode> {
+export async function run(
+  words: readonly string[],
+  streams: Streams,
+  signal: AbortSignal,
+  listed: Readonly<Record<string, Listed>> = commands,
+): Promise<ExitCode> {
   try {
     const [first] = words;
     if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
-      const about = first === 'help' && words.length > 1 ? await find(words.slice(1)) : undefined;
+      const about = first === 'help' && words.length > 1 ? await find(words.slice(1), listed) : undefined;
       streams.out(about === undefined ? overview() : commandHelp(about.command));
       return first === undefined ? 2 : 0;
     }
@@ -41,7 +46,7 @@ export async function run(words: readonly string[], streams: Streams, signal: Ab
       streams.out(`herald ${version()}\n`);
       return 0;
     }
-    const { command, rest } = await find(words);
+    const { command, rest } = await find(words, listed);
     if (rest.includes('--help') || rest.includes('-h')) {
       streams.out(commandHelp(command));
       return 0;
@@ -53,13 +58,14 @@ export async function run(words: readonly string[], streams: Streams, signal: Ab
 }
 
 /** The longest name that the words begin with: `ipam plan` before `ipam`. */
-async function find(words: readonly string[]): Promise<{ command: Command; rest: readonly string[] }> {
+async function find(words: readonly string[], all: Readonly<Record<string, Listed>>): Promise<{ command: Command; rest: readonly string[] }> {
   for (const length of [3, 2, 1]) {
-    const listed = words.length < length ? undefined : commands[words.slice(0, length).join(' ')];
+    const name = words.slice(0, length).join(' ');
+    const listed = words.length >= length && Object.hasOwn(all, name) ? all[name] : undefined;
     if (listed !== undefined) return { command: await listed.load(), rest: words.slice(length) };
   }
   const [first = ''] = words;
-  const below = Object.keys(commands).filter(name => name.startsWith(`${first} `));
+  const below = Object.keys(all).filter(name => name.startsWith(`${first} `));
   if (below.length > 0) throw new UsageError(`${first} what? ${below.join(', ')}`);
   throw new UsageError(`no command '${first}'; \`herald --help\` lists them`);
 }

@@ -1,0 +1,75 @@
+/**
+ * Metrics in Prometheus' text format. Every metric is a row of the table below: names that Cilium has keep Cilium's
+ * spelling, so that dashboards move over. Gauges are stated as a whole set after each pass: a series that is not stated
+ * again is gone, so nothing is left behind by an object that was deleted.
+ */
+import { Gauge, Histogram, Registry } from 'prom-client';
+
+interface Row {
+  readonly type: 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds in seconds, for histograms. */
+  readonly buckets?: readonly number[];
+}
+
+const passBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+const rows = {
+  cilium_operator_lbipam_conflicting_pools_total: row('gauge', 'Pools whose ranges overlap an older pool or themselves'),
+  cilium_operator_lbipam_ips_available_total: row('gauge', 'Addresses a pool can still give', ['pool']),
+  cilium_operator_lbipam_ips_used_total: row('gauge', 'Distinct addresses of a pool in use', ['pool']),
+  cilium_operator_lbipam_services_matching_total: row('gauge', 'Services that at least one pool selects'),
+  cilium_operator_lbipam_services_unsatisfied_total: row('gauge', 'Services that lack an address they asked for'),
+  herald_objects: row('gauge', 'Objects in the newest snapshot', ['kind']),
+  herald_faulty_objects: row('gauge', 'Objects with faults that refuse them or warn', ['kind', 'severity']),
+  herald_target_failures: row('gauge', 'Failures in a row of a target; 0 when it works', ['target']),
+  herald_reconcile_duration_seconds: { ...row('histogram', 'Time to compute one pass'), buckets: passBuckets },
+  herald_resident_memory_bytes: row('gauge', 'Resident memory of the process'),
+  herald_build_info: row('gauge', 'Always 1; the version is a label', ['version']),
+} as const satisfies Record<string, Row>;
+
+export type MetricName = keyof typeof rows;
+type NameOf<T extends Row['type']> = { [K in MetricName]: (typeof rows)[K]['type'] extends T ? K : never }[MetricName];
+
+/** One value of a gauge. */
+export interface Sample {
+  readonly name: NameOf<'gauge'>;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #gauges = new Map<string, Gauge>();
+  readonly #histograms = new Map<string, Histogram>();
+
+  constructor() {
+    for (const [name, { type, help, labels, buckets }] of Object.entries<Row>(rows)) {
+      const common = { name, help, labelNames: [...labels], registers: [this.#registry] };
+      if (type === 'gauge') this.#gauges.set(name, new Gauge(common));
+      else this.#histograms.set(name, new Histogram({ ...common, buckets: [...(buckets ?? [])] }));
+    }
+  }
+
+  /** All gauges there are. */
+  state(samples: readonly Sample[]): void {
+    for (const gauge of this.#gauges.values()) gauge.reset();
+    for (const { name, labels, value } of samples) this.#gauges.get(name)?.set({ ...labels }, value);
+  }
+
+  observe(name: NameOf<'histogram'>, seconds: number): void {
+    this.#histograms.get(name)?.observe(seconds);
+  }
+
+  /** The text a scraper gets. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}
+
+function row(type: 'gauge', help: string, labels?: readonly string[]): Row & { readonly type: 'gauge' };
+function row(type: 'histogram', help: string, labels?: readonly string[]): Row & { readonly type: 'histogram' };
+function row(type: Row['type'], help: string, labels: readonly string[] = []): Row {
+  return { type, help, labels };
+}
