@@ -19,10 +19,10 @@ export interface Statement {
   readonly name?: string | undefined;
   /** Every field given must hold; absent or empty matches every route. */
   readonly match?: Match | undefined;
-  /** Applied when it matches, before `then`; later statements see the changed route. */
+  /** Applied when it matches, before `action`; later statements see the changed route. */
   readonly set?: Changes | undefined;
   /** `next` goes on with the statement after this one. */
-  readonly then: 'accept' | 'reject' | 'next';
+  readonly action: 'accept' | 'reject' | 'next';
 }
 
 export interface Match {
@@ -90,5 +90,5 @@ export const Policy = {
   /** The default for import. */
   none: { statements: [], otherwise: 'reject' } as Policy,
   /** The default for export: a speaker never becomes transit by accident. */
-  originated: { statements: [{ match: { source: 'originated' }, then: 'accept' }], otherwise: 'reject' } as Policy,
+  originated: { statements: [{ match: { source: 'originated' }, action: 'accept' }], otherwise: 'reject' } as Policy,
 };
