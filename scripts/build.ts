@@ -56,6 +56,9 @@ writeFileSync(
   )}\n`,
 );
 
-const pack = spawnSync('npm', ['pack', '--silent', '--pack-destination', `${root}build`], { cwd: stage, encoding: 'utf8' });
+const pack = spawnSync('npm', ['pack', '--silent', '--pack-destination', `${root}build`], {
+  cwd: stage,
+  encoding: 'utf8',
+});
 if (pack.status !== 0) throw new Error(`npm pack: ${pack.stderr}`);
 console.log(`build/${pack.stdout.trim()}`);

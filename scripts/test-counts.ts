@@ -6,6 +6,7 @@ const report = JSON.parse(readFileSync(file, 'utf8'));
 const skipped = report.numPendingTests + report.numTodoTests;
 // A file that could not even be loaded has no tests to count; it is a failure all the same.
 const unloaded = report.testResults.filter(
-  (each: { status: string; assertionResults: unknown[] }) => each.status === 'failed' && each.assertionResults.length === 0,
+  (each: { status: string; assertionResults: unknown[] }) =>
+    each.status === 'failed' && each.assertionResults.length === 0,
 ).length;
 console.log(`${report.numPassedTests} passed, ${report.numFailedTests + unloaded} failed, ${skipped} skipped`);

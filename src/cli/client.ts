@@ -23,7 +23,8 @@ export async function ask(socketPath: string, path: string): Promise<unknown> {
   const { status, body } = await get(socketPath, path);
   const value: unknown = JSON.parse(body);
   if (status === 200) return value;
-  const said = typeof value === 'object' && value !== null && 'error' in value ? String(value.error) : `status ${status}`;
+  const said =
+    typeof value === 'object' && value !== null && 'error' in value ? String(value.error) : `status ${status}`;
   throw new CommandError(said);
 }
 
@@ -37,7 +38,9 @@ function get(socketPath: string, path: string): Promise<{ status: number; body: 
         size += chunk.length;
         if (size > answerMaxBytes) call.destroy(new Error('the answer is too large'));
       });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      );
       response.on('error', fail);
     });
     const fail = (error: Error) => reject(new CommandError(explain(error, socketPath)));

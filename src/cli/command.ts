@@ -120,7 +120,8 @@ function parseWords<T extends Options>(name: string, table: T, count: Command['c
     throw new UsageError(`unexpected operand '${positionals[count.max]}'; see \`herald ${name} --help\``);
   const options: Record<string, unknown> = {};
   for (const [key, option] of Object.entries(table)) {
-    const value = values[key] ?? option.default ?? (option.type === 'boolean' ? false : option.multiple ? [] : undefined);
+    const value =
+      values[key] ?? option.default ?? (option.type === 'boolean' ? false : option.multiple ? [] : undefined);
     for (const each of Array.isArray(value) ? value : [value]) {
       if (typeof each === 'string' && option.oneOf !== undefined && !option.oneOf.includes(each))
         throw new UsageError(`--${key} takes ${option.oneOf.join(', ')}, not '${each}'`);
@@ -131,7 +132,11 @@ function parseWords<T extends Options>(name: string, table: T, count: Command['c
   return { args: positionals, options: options as OptionValues<T> };
 }
 
-function parseStrictly(name: string, options: NonNullable<Parameters<typeof parseArgs>[0]>['options'], words: readonly string[]) {
+function parseStrictly(
+  name: string,
+  options: NonNullable<Parameters<typeof parseArgs>[0]>['options'],
+  words: readonly string[],
+) {
   try {
     return parseArgs({ args: [...words], options: options ?? {}, strict: true, allowPositionals: true });
   } catch (error) {
@@ -142,7 +147,11 @@ function parseStrictly(name: string, options: NonNullable<Parameters<typeof pars
 }
 
 /** A whole number within bounds, or a UsageError that names the option. */
-export function numberOption(name: string, text: string, bounds: { readonly min: number; readonly max: number }): number {
+export function numberOption(
+  name: string,
+  text: string,
+  bounds: { readonly min: number; readonly max: number },
+): number {
   const value = Number(text);
   if (!/^[0-9]+$/.test(text) || value < bounds.min || value > bounds.max)
     throw new UsageError(`--${name} takes a whole number from ${bounds.min} to ${bounds.max}, not '${text}'`);
@@ -153,6 +162,7 @@ export function numberOption(name: string, text: string, bounds: { readonly min:
 export function durationOption(name: string, text: string): number {
   const parts = /^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)$/.exec(text);
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[parts?.[2] ?? ''];
-  if (parts === null || unit === undefined) throw new UsageError(`--${name} takes a duration such as 200ms, 15s or 2m, not '${text}'`);
+  if (parts === null || unit === undefined)
+    throw new UsageError(`--${name} takes a duration such as 200ms, 15s or 2m, not '${text}'`);
   return Number(parts[1]) * unit;
 }

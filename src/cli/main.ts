@@ -1,5 +1,5 @@
 /** The frame around every command: finding it, help, errors in one line, signals, the exit status. */
-import { CommandError, type Command, type ExitCode, type Streams, UsageError } from './command.ts';
+import { type Command, CommandError, type ExitCode, type Streams, UsageError } from './command.ts';
 import { commands, type Listed } from './commands.ts';
 import { commandHelp, overview } from './help.ts';
 
@@ -58,7 +58,10 @@ export async function run(
 }
 
 /** The longest name that the words begin with: `ipam plan` before `ipam`. */
-async function find(words: readonly string[], all: Readonly<Record<string, Listed>>): Promise<{ command: Command; rest: readonly string[] }> {
+async function find(
+  words: readonly string[],
+  all: Readonly<Record<string, Listed>>,
+): Promise<{ command: Command; rest: readonly string[] }> {
   for (const length of [3, 2, 1]) {
     const name = words.slice(0, length).join(' ');
     const listed = words.length >= length && Object.hasOwn(all, name) ? all[name] : undefined;

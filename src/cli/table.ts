@@ -4,7 +4,11 @@
 export function table(columns: readonly string[], rows: readonly (readonly (string | number | undefined)[])[]): string {
   const cells = rows.map(row => columns.map((_, i) => String(row[i] ?? '')));
   const widths = columns.map((column, i) => Math.max(column.length, ...cells.map(row => row[i]?.length ?? 0)));
-  const line = (row: readonly string[]) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd();
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd();
   return `${[columns, ...cells].map(line).join('\n')}\n`;
 }
 

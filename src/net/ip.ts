@@ -135,7 +135,8 @@ function parseIpv6(text: string): bigint | undefined {
   const missing = 8 - left.length - right.length;
   if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
   let value = 0n;
-  for (const group of [...left, ...new Array<number>(missing).fill(0), ...right]) value = (value << 16n) | BigInt(group);
+  for (const group of [...left, ...new Array<number>(missing).fill(0), ...right])
+    value = (value << 16n) | BigInt(group);
   return value;
 }
 
@@ -163,7 +164,11 @@ function formatIpv6(value: bigint): string {
   const parts: number[] = [];
   for (let shift = 112n; shift >= 0n; shift -= 16n) parts.push(Number((value >> shift) & 0xffffn));
   const [start, length] = longestZeroRun(parts);
-  const text = (from: number, to: number) => parts.slice(from, to).map(part => part.toString(16)).join(':');
+  const text = (from: number, to: number) =>
+    parts
+      .slice(from, to)
+      .map(part => part.toString(16))
+      .join(':');
   return length < 2 ? text(0, 8) : `${text(0, start)}::${text(start + length, 8)}`;
 }
 

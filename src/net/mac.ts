@@ -18,7 +18,10 @@ export const Mac = {
 
   /** Lower case with colons. */
   format(mac: Mac): string {
-    return mac.value.toString(16).padStart(12, '0').replace(/(..)(?=.)/g, '$1:');
+    return mac.value
+      .toString(16)
+      .padStart(12, '0')
+      .replace(/(..)(?=.)/g, '$1:');
   },
 
   /** Reads six octets at `offset`. Throws RangeError when they are not there. */

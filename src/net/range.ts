@@ -34,9 +34,7 @@ export const Range = {
   },
 
   overlaps(a: Range, b: Range): boolean {
-    return (
-      a.first.family === b.first.family && a.first.value <= b.last.value && b.first.value <= a.last.value
-    );
+    return a.first.family === b.first.family && a.first.value <= b.last.value && b.first.value <= a.last.value;
   },
 
   equals(a: Range, b: Range): boolean {

@@ -38,9 +38,12 @@ export class HttpServer {
 
   /** Routes are looked up by path alone; only GET is answered. */
   constructor(routes: Routes) {
-    this.#server = createServer({ requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs }, (request, response) => {
-      void answer(routes, request).then(result => send(response, result));
-    });
+    this.#server = createServer(
+      { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs },
+      (request, response) => {
+        void answer(routes, request).then(result => send(response, result));
+      },
+    );
     this.#server.maxConnections = connectionsMax;
   }
 
@@ -85,7 +88,9 @@ export class HttpServer {
 
 async function answer(routes: Routes, request: IncomingMessage): Promise<Answer> {
   request.resume();
-  const url = URL.canParse(request.url ?? '', 'http://herald') ? new URL(request.url ?? '', 'http://herald') : undefined;
+  const url = URL.canParse(request.url ?? '', 'http://herald')
+    ? new URL(request.url ?? '', 'http://herald')
+    : undefined;
   const route = url && Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
   if (url === undefined || route === undefined) return jsonAnswer({ error: `nothing at ${request.url}` }, 404);
   if (request.method !== 'GET') return jsonAnswer({ error: 'only GET is answered here' }, 405);

@@ -43,9 +43,9 @@ export function createLog(options: LogOptions): Log {
 function prettyLine(line: string): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as { level: string; time: string; msg: string } & LogFields;
   const text = Object.entries(fields).map(([name, value]) => `${name}=${prettyValue(value)}`);
-  return `${[time.slice(11, 23), level.padEnd(5), msg].join(' ')}${text.length > 0 ? `  ${text.join(' ')}` : ''}\n`;
+  return `${[time.slice(11, 23), level.padEnd(5), msg.replace(/\p{Cc}/gu, ' ')].join(' ')}${text.length > 0 ? `  ${text.join(' ')}` : ''}\n`;
 }
 
 function prettyValue(value: unknown): string {
-  return typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  return typeof value === 'string' && /^[^\s"=\p{Cc}]+$/u.test(value) ? value : JSON.stringify(value);
 }

@@ -54,19 +54,22 @@ export class ReconcileLoop<D> {
   readonly #limits: LoopLimits;
   #cancelPass: (() => void) | undefined;
   #passDueMs = Number.POSITIVE_INFINITY;
+  #woken = false;
   #stopped = false;
   #passes = 0;
+  #waiting: (() => void)[] = [];
 
   /** `compute` reads the newest snapshot and gives the whole desired state; it is pure but for that reading. */
   constructor(compute: () => D, lanes: readonly Lane<D>[], env: LoopEnv) {
     this.#compute = compute;
     this.#env = env;
     this.#limits = { ...defaultLimits, ...env.limits };
-    this.#lanes = lanes.map(each => new RunningLane(each, env, this.#limits));
+    this.#lanes = lanes.map(each => new RunningLane(each, env, this.#limits, () => this.#tellSettled()));
   }
 
   /** Something changed, somewhere. Cheap, and safe to call at any time and any number of times. */
   wake(): void {
+    this.#woken = true;
     this.#schedule(this.#limits.coalesceMs);
   }
 
@@ -75,9 +78,15 @@ export class ReconcileLoop<D> {
     return this.#passes;
   }
 
-  /** True once a pass has been made and every target has taken its result. */
+  /** True when nothing has happened since the last pass and every target has taken its result. */
   get settled(): boolean {
-    return this.#passes > 0 && this.#lanes.every(each => each.status().settled);
+    return this.#passes > 0 && !this.#woken && this.#lanes.every(each => each.status().settled);
+  }
+
+  /** Resolves at the next moment, perhaps this one, at which the loop is settled. */
+  whenSettled(): Promise<void> {
+    if (this.settled) return Promise.resolve();
+    return new Promise(resolve => this.#waiting.push(resolve));
   }
 
   status(): LaneStatus[] {
@@ -101,6 +110,7 @@ export class ReconcileLoop<D> {
 
   #pass(): void {
     this.#passDueMs = Number.POSITIVE_INFINITY;
+    this.#woken = false;
     const startMs = this.#env.clock.nowMs();
     // A throw from here is our own mistake: it goes up and ends the process, and the supervisor starts a fresh one.
     const desired = this.#compute();
@@ -108,6 +118,14 @@ export class ReconcileLoop<D> {
     this.#env.observePass?.(this.#env.clock.nowMs() - startMs);
     for (const each of this.#lanes) each.offer(desired);
     this.#schedule(this.#limits.resyncMs);
+    this.#tellSettled();
+  }
+
+  #tellSettled(): void {
+    if (!this.settled) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
   }
 }
 
@@ -121,16 +139,18 @@ class RunningLane<D> {
   readonly #lane: Lane<D>;
   readonly #env: LoopEnv;
   readonly #limits: LoopLimits;
+  readonly #settled: () => void;
   readonly #abort = new AbortController();
   #state: LaneState<D> = { at: 'idle' };
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
   #error: string | undefined;
 
-  constructor(each: Lane<D>, env: LoopEnv, limits: LoopLimits) {
+  constructor(each: Lane<D>, env: LoopEnv, limits: LoopLimits, settled: () => void) {
     this.#lane = each;
     this.#env = env;
     this.#limits = limits;
+    this.#settled = settled;
   }
 
   offer(desired: D): void {
@@ -174,12 +194,17 @@ class RunningLane<D> {
       this.#failures = 0;
       this.#error = undefined;
       if (superseded) this.#apply(newest);
+      else this.#settled();
       return;
     }
     this.#failures++;
     this.#error = failure instanceof Error ? failure.message : String(failure);
     const delayMs = this.#backoffMs();
-    this.#env.log.warn('target failed', { target: this.#lane.target.name, error: this.#error, retryMs: Math.round(delayMs) });
+    this.#env.log.warn('target failed', {
+      target: this.#lane.target.name,
+      error: this.#error,
+      retryMs: Math.round(delayMs),
+    });
     const cancel = this.#env.clock.after(delayMs, () => {
       if (this.#state.at === 'waiting') this.#apply(this.#state.desired);
     });

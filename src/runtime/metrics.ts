@@ -16,7 +16,10 @@ interface Row {
 const passBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
 const rows = {
-  cilium_operator_lbipam_conflicting_pools_total: row('gauge', 'Pools whose ranges overlap an older pool or themselves'),
+  cilium_operator_lbipam_conflicting_pools_total: row(
+    'gauge',
+    'Pools whose ranges overlap an older pool or themselves',
+  ),
   cilium_operator_lbipam_ips_available_total: row('gauge', 'Addresses a pool can still give', ['pool']),
   cilium_operator_lbipam_ips_used_total: row('gauge', 'Distinct addresses of a pool in use', ['pool']),
   cilium_operator_lbipam_services_matching_total: row('gauge', 'Services that at least one pool selects'),

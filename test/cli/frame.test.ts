@@ -1,6 +1,14 @@
 /** The frame around every command: help, usage errors, exit statuses, signals. */
 import { describe, expect, it } from 'vitest';
-import { type Command, CommandError, defineCommand, durationOption, numberOption, type Streams, UsageError } from '../../src/cli/command.ts';
+import {
+  type Command,
+  CommandError,
+  defineCommand,
+  durationOption,
+  numberOption,
+  type Streams,
+  UsageError,
+} from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { commandHelp } from '../../src/cli/help.ts';
 import { run } from '../../src/cli/main.ts';
@@ -32,7 +40,8 @@ describe('herald', () => {
   it('explains itself: --help lists every command with a line about it', async () => {
     const { status, out, err } = await typed('--help');
     expect([status, err]).toEqual([0, '']);
-    for (const [name, { summary }] of Object.entries(commands)) expect(out).toMatch(new RegExp(`^  ${name} +${summary}$`, 'm'));
+    for (const [name, { summary }] of Object.entries(commands))
+      expect(out).toMatch(new RegExp(`^  ${name} +${summary}$`, 'm'));
   });
 
   it('without words shows the help and counts it as wrong usage', async () => {
@@ -108,7 +117,15 @@ describe('option values', () => {
 
 describe('what commands print', () => {
   it('a table has columns as wide as their widest cell and no trailing blanks', () => {
-    expect(table(['NAME', 'N'], [['a', 1], ['longer', undefined]])).toBe('NAME    N\na       1\nlonger\n');
+    expect(
+      table(
+        ['NAME', 'N'],
+        [
+          ['a', 1],
+          ['longer', undefined],
+        ],
+      ),
+    ).toBe('NAME    N\na       1\nlonger\n');
   });
 
   it('json writes numbers beyond 2^53 as decimal text', () => {

@@ -78,7 +78,11 @@ describe('the reconcile loop', () => {
     });
     const hanging = recorder('hanging', () => new Promise(() => {}));
     const fine = recorder('fine');
-    const { clock, loop, world } = start([lane(failing.target, value), lane(hanging.target, value), lane(fine.target, value)]);
+    const { clock, loop, world } = start([
+      lane(failing.target, value),
+      lane(hanging.target, value),
+      lane(fine.target, value),
+    ]);
     for (let i = 1; i <= 3; i++) {
       world.value = i;
       loop.wake();
@@ -114,6 +118,27 @@ describe('the reconcile loop', () => {
     await clock.advance(100);
     expect(applied).toEqual([1, 2]);
     expect(loop.settled).toBe(true);
+  });
+
+  it('says when it has settled: after the pass for the last wake-up and every target', async () => {
+    const waiting: (() => void)[] = [];
+    const { target } = recorder('slow', () => new Promise(resolve => waiting.push(resolve)));
+    const { clock, loop } = start([lane(target, value)]);
+    let settled = false;
+    loop.wake();
+    void loop.whenSettled().then(() => {
+      settled = true;
+    });
+    await clock.advance(10);
+    expect(settled).toBe(false);
+    loop.wake();
+    waiting[0]?.();
+    await settle();
+    expect(settled).toBe(false);
+    await clock.advance(10);
+    waiting[1]?.();
+    await settle();
+    expect(settled).toBe(true);
   });
 
   it('stops: aborts what is at work, waits for it, and leaves no timer', async () => {
