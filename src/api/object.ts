@@ -56,12 +56,56 @@ export interface Condition {
 /** One thing wrong with an object. An `error` refuses the object, a `warning` does not. */
 export interface Fault {
   readonly severity: 'error' | 'warning';
+  /** Names the rule that was broken: conditions, metrics and tests go by it. */
+  readonly code: FaultCode;
   /** Where: `spec.blocks[0].cidr`. */
   readonly path: string;
   /** What is wrong, and what would be right, in one sentence each. */
   readonly message: string;
   readonly fix: string;
 }
+
+/** Every rule an object can break. */
+export type FaultCode =
+  // Of any object: its shape.
+  | 'not-an-object'
+  | 'no-kind'
+  | 'unknown-version'
+  | 'missing'
+  | 'wrong-type'
+  | 'out-of-range'
+  | 'not-allowed-value'
+  | 'bad-format'
+  | 'duplicate'
+  | 'unknown-field'
+  | 'ignored-field'
+  | 'too-many-faults'
+  // Of values that mean something.
+  | 'bad-name'
+  | 'bad-label'
+  | 'bad-selector'
+  | 'bad-address'
+  | 'bad-cidr'
+  | 'host-bits'
+  | 'bad-duration'
+  | 'bad-community'
+  | 'bad-base64'
+  // Of pools.
+  | 'block-empty'
+  | 'block-both'
+  | 'range-reversed'
+  | 'range-families'
+  // Of L2 announcement policies: reported as conditions io.cilium/<code>.
+  | 'bad-node-selector'
+  | 'bad-service-selector'
+  | 'bad-interface-regex'
+  // Of the BGP kinds.
+  | 'not-a-host-prefix'
+  | 'duplicate-local-asn'
+  | 'keepalive-above-hold'
+  | 'bad-virtual-router-annotation'
+  | 'selector-forbidden'
+  | 'block-required';
 
 /** An object as it came, before anything is known about it. */
 export type RawObject = { readonly [key: string]: unknown };

@@ -9,7 +9,11 @@ function namespace(name: string, mark = 0): Kinds['Namespace'] {
   return { kind: 'Namespace', metadata: { namespace: '', name }, mark } as unknown as Kinds['Namespace'];
 }
 
-const names = (builder: SnapshotBuilder) => builder.snapshot().list('Namespace').map(each => each.metadata.name);
+const names = (builder: SnapshotBuilder) =>
+  builder
+    .snapshot()
+    .list('Namespace')
+    .map(each => each.metadata.name);
 
 describe('Snapshot', () => {
   it('is the same value while nothing changes', () => {
@@ -40,7 +44,7 @@ describe('Snapshot', () => {
     builder.fault({
       ref: { kind: 'Service', namespace: 'x', name: 'y' },
       generation: 1,
-      faults: [{ severity: 'error', path: 'spec', message: 'missing', fix: 'add it' }],
+      faults: [{ severity: 'error', code: 'missing', path: 'spec', message: 'missing', fix: 'add it' }],
     });
     const after = builder.snapshot();
     expect(after.list('Namespace')).toBe(before.list('Namespace'));
