@@ -2,6 +2,7 @@
  * IP addresses as values. Text in is what inet_pton(3) accepts and nothing more; text out is canonical (RFC 5952).
  * IPv4-mapped IPv6 addresses are RFC 4291 §2.5.5.2, zone ids RFC 4007 §11.
  */
+import { viewOf } from './bytes.ts';
 
 export type Family = 'ipv4' | 'ipv6';
 
@@ -52,9 +53,9 @@ export const IpAddress = {
     return address.family === 'ipv4' ? formatIpv4(Number(address.value)) : formatIpv6(address.value);
   },
 
-  /** Reads 4 or 16 octets in network order at `offset`. Throws RangeError when they are not there. */
+  /** Reads 4 or 16 octets in network order at `offset`. Throws ShortReadError when they are not there. */
   fromBytes(family: Family, bytes: Uint8Array, offset = 0): IpAddress {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + offset, familyBits[family] / 8);
+    const view = viewOf(bytes, offset, familyBits[family] / 8);
     if (family === 'ipv4') return { family, value: BigInt(view.getUint32(0)) };
     return { family, value: (view.getBigUint64(0) << 64n) | view.getBigUint64(8) };
   },

@@ -1,4 +1,5 @@
 /** EUI-48 link-layer addresses, and the multicast addresses IP derives from its own (RFC 1112 §6.4, RFC 2464 §7). */
+import { viewOf } from './bytes.ts';
 import type { IpAddress } from './ip.ts';
 
 /** `value` is the address as a number below 2^48, which a double holds exactly. */
@@ -6,8 +7,10 @@ export interface Mac {
   readonly value: number;
 }
 
+const broadcast: Mac = { value: 2 ** 48 - 1 };
+
 export const Mac = {
-  broadcast: { value: 2 ** 48 - 1 } as Mac,
+  broadcast,
 
   /** Six pairs of hexadecimal digits with colons or with dashes, not mixed. Undefined for anything else. */
   parse(text: string): Mac | undefined {
@@ -24,9 +27,9 @@ export const Mac = {
       .replace(/(..)(?=.)/g, '$1:');
   },
 
-  /** Reads six octets at `offset`. Throws RangeError when they are not there. */
+  /** Reads six octets at `offset`. Throws ShortReadError when they are not there. */
   fromBytes(bytes: Uint8Array, offset = 0): Mac {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + offset, 6);
+    const view = viewOf(bytes, offset, 6);
     return { value: view.getUint16(0) * 2 ** 32 + view.getUint32(2) };
   },
 

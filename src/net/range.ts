@@ -1,5 +1,5 @@
 /** A run of addresses of one family, both ends included. */
-import { familyBits, familyMax, IpAddress } from './ip.ts';
+import { familyBits, IpAddress } from './ip.ts';
 import { Prefix } from './prefix.ts';
 
 /** `first` and `last` have one family and `first` is not above `last`. */
@@ -60,7 +60,6 @@ export const Range = {
       }
       out.push({ address: { family, value: at }, length: familyBits[family] - host });
       at += 1n << BigInt(host);
-      if (at > familyMax[family]) break;
     }
     return out;
   },
