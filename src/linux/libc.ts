@@ -1,0 +1,99 @@
+/**
+ * The C library through koffi, and nothing else of it than what Herald calls. koffi is loaded by the first `loadLibc`,
+ * never by an import: most commands need no socket of their own. Every call here returns at once; one that may block
+ * belongs in a worker. `long` results come as numbers, since none of ours passes 2^53.
+ */
+import { getSystemErrorMap } from 'node:util';
+
+/** A system call refused. `errno` is the kernel's number, `code` its name (`EADDRINUSE`). */
+export class SystemError extends Error {
+  override name = 'SystemError';
+  readonly call: string;
+  readonly errno: number;
+  readonly code: string;
+
+  constructor(call: string, errno: number) {
+    const [code, words] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, `error ${errno}`];
+    super(`${call}: ${words} (${code})`);
+    this.call = call;
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+/** File descriptors are numbers; every call throws SystemError unless it says otherwise. */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  close(fd: number): void;
+  bind(fd: number, address: Uint8Array): void;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array): void;
+  getsockopt(fd: number, level: number, name: number, size: number): Uint8Array;
+  sendto(fd: number, bytes: Uint8Array, address: Uint8Array): void;
+  /** Octets received into `into` and the sender's address into `address`, or undefined when nothing waits. */
+  recvfrom(fd: number, into: Uint8Array, address: Uint8Array): number | undefined;
+  /** Index of a network interface in this thread's namespace, or 0 when there is none of that name. */
+  ifNameToIndex(name: string): number;
+  /** The address of a buffer as a number for a C structure. The caller keeps the buffer alive while C may look. */
+  addressOf(buffer: Uint8Array): bigint;
+}
+
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const EINTR = 4;
+const EAGAIN = 11;
+
+let loaded: Promise<Libc> | undefined;
+
+/** Rejects when koffi has no build for this machine. */
+export function loadLibc(): Promise<Libc> {
+  loaded ??= bindLibc();
+  return loaded;
+}
+
+async function bindLibc(): Promise<Libc> {
+  const { default: koffi } = await import('koffi');
+  const c = koffi.load('libc.so.6');
+  const socket = c.func('int socket(int, int, int)');
+  const close = c.func('int close(int)');
+  const bind = c.func('int bind(int, const void *, unsigned int)');
+  const setsockopt = c.func('int setsockopt(int, int, int, const void *, unsigned int)');
+  const getsockopt = c.func('int getsockopt(int, int, int, void *, void *)');
+  const sendto = c.func('long sendto(int, const void *, size_t, int, const void *, unsigned int)');
+  const recvfrom = c.func('long recvfrom(int, void *, size_t, int, void *, void *)');
+  const ifNameToIndex = c.func('unsigned int if_nametoindex(const char *)');
+
+  const errno = () => koffi.errno();
+  const checked = (call: string, result: number): number => {
+    if (result < 0) throw new SystemError(call, errno());
+    return result;
+  };
+  const length = new Uint32Array(1);
+
+  return {
+    socket: (domain, type, protocol) => checked('socket', socket(domain, type, protocol)),
+    close: fd => void checked('close', close(fd)),
+    bind: (fd, address) => void checked('bind', bind(fd, address, address.length)),
+    setsockopt: (fd, level, name, value) =>
+      void checked(`setsockopt(${level}, ${name})`, setsockopt(fd, level, name, value, value.length)),
+    getsockopt(fd, level, name, size) {
+      const value = new Uint8Array(size);
+      length[0] = size;
+      checked(`getsockopt(${level}, ${name})`, getsockopt(fd, level, name, value, length));
+      return value.subarray(0, length[0]);
+    },
+    sendto: (fd, bytes, address) =>
+      void checked(
+        'sendto',
+        Number(sendto(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL, address, address.length)),
+      ),
+    recvfrom(fd, into, address) {
+      length[0] = address.length;
+      const got = Number(recvfrom(fd, into, into.length, MSG_DONTWAIT, address, length));
+      if (got >= 0) return got;
+      if (errno() === EAGAIN || errno() === EINTR) return undefined;
+      throw new SystemError('recvfrom', errno());
+    },
+    ifNameToIndex: name => ifNameToIndex(name),
+    addressOf: buffer => koffi.address(buffer),
+  };
+}
