@@ -39,13 +39,13 @@ export const IpAddress = {
     return value === undefined ? undefined : { family, value };
   },
 
-  /** As `parse`, but an IPv6 address may carry a zone id: `fe80::1%eth0`. */
+  /** As `parse`, but an IPv6 address may carry a zone id, the name or number of a link: `fe80::1%eth0`. */
   parseZoned(text: string): ZonedAddress | undefined {
     const at = text.indexOf('%');
     const address = IpAddress.parse(at < 0 ? text : text.slice(0, at));
     if (address === undefined || at < 0) return address && { address, zone: undefined };
     const zone = text.slice(at + 1);
-    return address.family === 'ipv6' && /^[^\s/%]+$/.test(zone) ? { address, zone } : undefined;
+    return address.family === 'ipv6' && /^[^\s/:%]{1,15}$/.test(zone) ? { address, zone } : undefined;
   },
 
   /** RFC 5952: lower case, no leading zeros, the longest run of zero groups shortened, IPv4-mapped with dots (§5). */
