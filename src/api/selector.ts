@@ -55,6 +55,17 @@ export const LabelSelector = {
   },
 };
 
+/**
+ * What a selector over services or pod pools sees: the object's labels, and its namespace and name under magic keys,
+ * which overwrite real labels of that name, so that nobody can pretend (reference §1.1.2).
+ */
+export function selectorLabels(
+  prefix: 'io.kubernetes.service' | 'io.cilium.podippool',
+  object: { readonly labels: Labels; readonly namespace: string; readonly name: string },
+): Labels {
+  return { ...object.labels, [`${prefix}.namespace`]: object.namespace, [`${prefix}.name`]: object.name };
+}
+
 function holds({ key, operator, values }: Requirement, labels: Labels): boolean {
   const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
