@@ -99,8 +99,8 @@ export class Reader {
 }
 
 /**
- * Appends octets; lengths that are known only later are patched in. A value that its field cannot hold is our mistake and
- * throws RangeError, lest a length that wrapped around break the message at the peer.
+ * Appends octets; lengths that are known only later are patched in. A value that its field cannot hold is our mistake
+ * and throws RangeError, lest a length that wrapped around break the message at the peer.
  */
 export class Writer {
   #bytes: Uint8Array;

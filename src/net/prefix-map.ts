@@ -1,13 +1,13 @@
 /**
- * A map keyed by prefix: longest match of an address, the entries around a prefix and those inside it, and iteration in the
- * order of Prefix.compare.
+ * A map keyed by prefix: longest match of an address, the entries around a prefix and those inside it, and iteration in
+ * the order of Prefix.compare.
  *
- * Each family is a binary trie whose one-way paths are compressed away, so a walk is as long as the prefixes on its path are
- * many, never as long as the map is large. A node is a row of one Int32Array:
+ * Each family is a binary trie whose one-way paths are compressed away: a walk passes the prefixes and forks on its path,
+ * at most one for every bit, however large the map is. A node is a row of one Int32Array:
  *
  *     words of the prefix (1 for IPv4, 4 for IPv6) | its length | node on bit 0 | node on bit 1
  *
- * Node 0 is no node: a link of 0 leads nowhere, and its row holds the root on its bit 0 and the first free row on its bit 1.
+ * Node 0 is no node: a link of 0 leads nowhere. Its row holds the root on bit 0 and the first free row on bit 1.
  * A node without an entry only forks, so there are fewer of them than entries.
  */
 import { type Family, familyBits, type IpAddress } from './ip.ts';

@@ -1,4 +1,4 @@
-/** fast-check arbitraries for addresses, prefixes and ranges: with many zeros, many neighbours and all ends of the space. */
+/** fast-check arbitraries for addresses, prefixes and ranges: many zeros, many neighbours, all ends of the space. */
 import fc from 'fast-check';
 import { type Family, familyBits, familyMax, type IpAddress } from '../../src/net/ip.ts';
 import { Prefix } from '../../src/net/prefix.ts';
@@ -38,7 +38,7 @@ export const crowdedPrefix: fc.Arbitrary<Prefix> = fc
   .tuple(anyFamily, fc.bigInt(0n, 31n), fc.integer({ min: 0, max: 9 }), fc.boolean())
   .map(([family, value, length, high]) => {
     const bits = familyBits[family];
-    // Either the first bits of the address or the last ones vary: short prefixes, or long ones below a long common path.
+    // Either the first bits of the address vary or the last ones: short prefixes, or long ones with much in common.
     return high
       ? Prefix.of({ family, value: value << BigInt(bits - 5) }, Math.min(length, 6))
       : Prefix.of({ family, value }, bits - length);
