@@ -98,8 +98,7 @@ const statement = z
     name: words.optional(),
     match: match.optional(),
     set: changes.optional(),
-    // biome-ignore lint/suspicious/noThenProperty: the word policies use; nothing ever awaits a statement
-    then: z.enum(['accept', 'reject', 'next']).default('accept'),
+    action: z.enum(['accept', 'reject', 'next']).default('accept'),
   })
   .transform((value): Statement => value);
 

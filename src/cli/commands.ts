@@ -23,4 +23,24 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'print the CustomResourceDefinitions',
     load: async () => (await import('./crds.ts')).crds,
   },
+  speaker: {
+    summary: 'speak BGP from one file, without Kubernetes',
+    load: async () => (await import('./speaker.ts')).speaker,
+  },
+  'bgp summary': {
+    summary: 'routes per family and every BGP peer in one line',
+    load: async () => (await import('./bgp.ts')).bgpSummary,
+  },
+  'bgp peers': {
+    summary: 'BGP peers and what was negotiated with them',
+    load: async () => (await import('./bgp.ts')).bgpPeers,
+  },
+  'bgp routes': {
+    summary: 'BGP routes: chosen, heard, told',
+    load: async () => (await import('./bgp.ts')).bgpRoutes,
+  },
+  'bgp policies': {
+    summary: 'what routes go through on their way in and out',
+    load: async () => (await import('./bgp.ts')).bgpPolicies,
+  },
 };
