@@ -132,8 +132,6 @@ export interface SpeakerConfig {
   readonly clusterId?: number | undefined;
   readonly listen: readonly ListenConfig[];
   readonly peers: readonly PeerConfig[];
-  /** Connections that have not sent a good OPEN, at most, over all peers. */
-  readonly pendingMax: number;
 }
 
 export const timerDefaults: Timers = {

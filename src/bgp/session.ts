@@ -99,6 +99,14 @@ export const idle: Session = { state: 'idle', retryAtMs: undefined };
 /** Where a session begins that was opened by the other end. */
 export const awaiting: Session = { state: 'active', retryAtMs: undefined };
 
+/** Up for this long, earlier failures are forgotten. */
+const STABLE_MS = 60_000;
+
+/** Whether what ends here was a session that worked. */
+export function wasStable(session: Session, nowMs: number): boolean {
+  return session.state === 'established' && nowMs - session.sinceMs >= STABLE_MS;
+}
+
 /** RFC 9687 §3: the default is the greater of this and twice the hold time. */
 const SEND_HOLD_MS = 480_000;
 
@@ -154,7 +162,7 @@ function whenConnect(session: In<'connect'>, event: SessionEvent, env: SessionEn
     case 'overtaken':
       return [activeFor(env), [{ kind: 'abort' }]];
     default:
-      return [idleFor(env), [{ kind: 'abort' }]];
+      return [idleFor(session, env), [{ kind: 'abort' }]];
   }
 }
 
@@ -174,7 +182,7 @@ function whenActive(session: In<'active'>, event: SessionEvent, env: SessionEnv)
     case 'connected':
       return sendOpen(env);
     default:
-      return [idleFor(env), []];
+      return [idleFor(session, env), []];
   }
 }
 
@@ -252,7 +260,7 @@ function whenConnected(session: Connected, event: SessionEvent, env: SessionEnv)
   switch (event.kind) {
     case 'stop':
     case 'reset':
-      return end(session, event.kind === 'stop' ? idle : idleFor(env), event.notification, event.detail);
+      return end(session, event.kind === 'stop' ? idle : idleFor(session, env), event.notification, event.detail);
     case 'collision':
       return fail(session, env, Notification.of('connection collision resolution'));
     case 'hold timer':
@@ -265,7 +273,7 @@ function whenConnected(session: Connected, event: SessionEvent, env: SessionEnv)
         event.kind === 'closed'
           ? { kind: 'closed', detail: event.detail }
           : { kind: 'received', notification: event.notification };
-      return [idleFor(env), [{ kind: 'close', notification: undefined }, down(session, reason)]];
+      return [idleFor(session, env), [{ kind: 'close', notification: undefined }, down(session, reason)]];
     }
     default:
       return [session, []];
@@ -282,9 +290,10 @@ function activeFor(env: SessionEnv): Session {
 }
 
 /** RFC 4271 §8.1.1, DampPeerOscillations: twice as long after each failure in a row. */
-function idleFor(env: SessionEnv): Session {
+function idleFor(session: Session, env: SessionEnv): Session {
   const { idleHoldMs, idleHoldMaxMs } = env.timers;
-  const holdMs = Math.min(idleHoldMs * 2 ** Math.min(env.failures, 30), idleHoldMaxMs);
+  const failures = wasStable(session, env.nowMs) ? 0 : Math.min(env.failures, 30);
+  const holdMs = Math.min(idleHoldMs * 2 ** failures, idleHoldMaxMs);
   return { state: 'idle', retryAtMs: env.nowMs + jitter(holdMs, env) };
 }
 
@@ -321,7 +330,7 @@ const eventTypes = {
 } as const;
 
 function fail(session: Connected, env: SessionEnv, notification: Notification, detail?: string): Step {
-  return end(session, idleFor(env), notification, detail);
+  return end(session, idleFor(session, env), notification, detail);
 }
 
 function end(session: Connected, next: Session, notification: Notification | undefined, detail?: string): Step {
@@ -334,18 +343,27 @@ function down(session: Session, reason: DownReason): SessionEffect {
   return { kind: 'down', from: session.state, reason };
 }
 
-/** The deadlines a session has, with the event each one turns into. */
-export function deadlinesOf(session: Session): readonly (readonly [atMs: number, event: SessionEvent])[] {
-  const out: (readonly [number, SessionEvent])[] = [];
-  const add = (
-    atMs: number | undefined,
-    kind: 'retry timer' | 'hold timer' | 'keepalive timer' | 'send hold timer',
-  ) => {
-    if (atMs !== undefined) out.push([atMs, { kind }]);
-  };
-  if ('retryAtMs' in session) add(session.retryAtMs, 'retry timer');
-  if ('holdAtMs' in session) add(session.holdAtMs, 'hold timer');
-  if ('sendHoldAtMs' in session) add(session.sendHoldAtMs, 'send hold timer');
-  if ('keepaliveAtMs' in session) add(session.keepaliveAtMs, 'keepalive timer');
-  return out;
+/** The session's timers: which field holds the deadline, and the event it turns into, in the order they are looked at. */
+const timers = [
+  ['retryAtMs', 'retry timer'],
+  ['holdAtMs', 'hold timer'],
+  ['sendHoldAtMs', 'send hold timer'],
+  ['keepaliveAtMs', 'keepalive timer'],
+] as const;
+
+function deadline(session: Session, field: (typeof timers)[number][0]): number {
+  return (session as Partial<Record<typeof field, number>>)[field] ?? Number.POSITIVE_INFINITY;
+}
+
+/** When the session next wants a timer's event; Infinity: not by itself. */
+export function nextDeadlineMs(session: Session): number {
+  let next = Number.POSITIVE_INFINITY;
+  for (const [field] of timers) next = Math.min(next, deadline(session, field));
+  return next;
+}
+
+/** The event of a timer that has run out. Ask again after it was given: there may be another. */
+export function dueEvent(session: Session, nowMs: number): SessionEvent | undefined {
+  const due = timers.find(([field]) => deadline(session, field) <= nowMs);
+  return due && { kind: due[1] };
 }

@@ -1,6 +1,7 @@
 /** What a speaker asks of the edge, and what it wants known. Taken in order with `Speaker.takeEffects`. */
 import type { IpAddress } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
+import type { AttributeFault } from './attribute.ts';
 import type { ListenConfig, TransportConfig } from './config.ts';
 import type { Family } from './family.ts';
 import type { Notification } from './notification.ts';
@@ -26,6 +27,8 @@ export interface ConnectionInfo {
   readonly remote: Endpoint;
   /** The session's own addresses of the other kind on that link, for next hops: a global IPv6 one beside link-local, an IPv4 one beside IPv6. */
   readonly localAddresses?: readonly IpAddress[] | undefined;
+  /** Networks of the link the session runs over; next hops in them are the peer's neighbours too (RFC 4271 §5.1.3). */
+  readonly connected?: readonly Prefix[] | undefined;
 }
 
 /** Whom TCP MD5 signatures are expected from on the listening sockets (RFC 2385). */
@@ -76,13 +79,18 @@ export type SpeakerEvent =
   | { readonly kind: 'down'; readonly peer: string; readonly reason: DownReason }
   /** A connection failed, or was refused, before it was a session. */
   | {
-      readonly kind: 'refused';
+      readonly kind: 'failed';
       readonly peer: string | undefined;
-      readonly remote: Endpoint;
+      readonly remote: Endpoint | undefined;
       readonly reason: DownReason;
     }
-  /** Attributes the peer got wrong, once per message (RFC 7606 §6 wants them logged). */
-  | { readonly kind: 'malformed'; readonly peer: string; readonly treatment: string; readonly detail: string }
+  /** Attributes the peer got wrong (RFC 7606 §8 wants them logged): in how many messages, and what in the first of them. */
+  | {
+      readonly kind: 'malformed';
+      readonly peer: string;
+      readonly messages: number;
+      readonly faults: readonly AttributeFault[];
+    }
   | { readonly kind: 'end-of-rib'; readonly peer: string; readonly family: Family };
 
 /** Why a session, or an attempt at one, ended. */
@@ -91,8 +99,6 @@ export type DownReason =
   | { readonly kind: 'received'; readonly notification: Notification }
   | { readonly kind: 'connect failed'; readonly detail: string }
   | { readonly kind: 'closed'; readonly detail: string }
-  /** RFC 4724 §4.2, §5: the peer came back over a new connection. */
-  | { readonly kind: 'peer restarted' }
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 /** Why an incoming connection is turned away. */
@@ -101,8 +107,6 @@ export const refusals = [
   'peer is shut down',
   'idle hold',
   'range is full',
-  'too many pending connections',
   'already connected',
-  'collision',
 ] as const;
 export type Refusal = (typeof refusals)[number];
