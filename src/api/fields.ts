@@ -57,10 +57,11 @@ export function object<S extends z.core.$ZodLooseShape>(
   const cel = rules.map(rule => ({ rule: rule.cel, message: `${rule.message}; ${rule.fix}` }));
   const meta = { description: about, ...(cel.length === 0 ? {} : { 'x-kubernetes-validations': cel }) };
   if (rules.length === 0) return plain.meta(meta);
-  const ruled = plain.superRefine((value, context) => {
+  const ruled = plain.check(({ value, issues }) => {
     for (const { holds, code, message, fix, field } of rules) {
       if (holds(value)) continue;
-      context.addIssue({ code: 'custom', message, params: { code, fix }, path: field === undefined ? [] : [field] });
+      const path = field === undefined ? [] : [field];
+      issues.push({ code: 'custom', input: value, message, params: { code, fix }, path });
     }
   });
   return ruled.meta(meta);
@@ -79,18 +80,18 @@ export function list<T extends z.ZodType>(
   if (max !== undefined) schema = schema.max(max, right);
   if (key === undefined) return schema.meta({ description: about });
   const listMap = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] };
-  return schema
-    .superRefine((items, context) => refuseTwins(items, key, context))
-    .meta({ description: about, ...listMap });
+  return schema.check(payload => refuseTwins(payload, key)).meta({ description: about, ...listMap });
 }
 
-function refuseTwins(items: readonly unknown[], key: string, context: z.core.$RefinementCtx<unknown>): void {
+function refuseTwins({ value: items, issues }: z.core.ParsePayload<readonly unknown[]>, key: string): void {
+  if (items.length < 2) return;
   const seen = new Set<unknown>();
   for (const [i, item] of items.entries()) {
     const value = (item as Readonly<Record<string, unknown>>)[key];
     if (seen.has(value)) {
       const params = { code: 'duplicate' satisfies FaultCode, fix: `give every entry a ${key} of its own` };
-      context.addIssue({ code: 'custom', message: `another entry has this ${key} too`, params, path: [i, key] });
+      const message = `another entry has this ${key} too`;
+      issues.push({ code: 'custom', input: value, message, params, path: [i, key] });
     }
     seen.add(value);
   }

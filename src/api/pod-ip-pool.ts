@@ -50,7 +50,7 @@ export const podIpPoolKind = defineKind({
   read: ({ body: { spec }, metadata, notes }): CiliumPodIPPool => ({
     kind: 'CiliumPodIPPool',
     metadata,
-    selectorLabels: selectorLabels('io.cilium.podippool', metadata),
+    selectorLabels: selectorLabels('podPool', metadata),
     spec: { ipv4: readFamily(spec.ipv4, 'ipv4', notes), ipv6: readFamily(spec.ipv6, 'ipv6', notes) },
   }),
 });

@@ -55,15 +55,22 @@ export const LabelSelector = {
   },
 };
 
+/** The magic keys under which selectors see who an object is. */
+const magicKeys = {
+  service: { namespace: 'io.kubernetes.service.namespace', name: 'io.kubernetes.service.name' },
+  podPool: { namespace: 'io.cilium.podippool.namespace', name: 'io.cilium.podippool.name' },
+} as const;
+
 /**
- * What a selector over services or pod pools sees: the object's labels, and its namespace and name under magic keys,
+ * What a selector over services or pod pools sees: the object's labels, and its namespace and name under the magic keys,
  * which overwrite real labels of that name, so that nobody can pretend (reference §1.1.2).
  */
 export function selectorLabels(
-  prefix: 'io.kubernetes.service' | 'io.cilium.podippool',
+  of: keyof typeof magicKeys,
   object: { readonly labels: Labels; readonly namespace: string; readonly name: string },
 ): Labels {
-  return { ...object.labels, [`${prefix}.namespace`]: object.namespace, [`${prefix}.name`]: object.name };
+  const keys = magicKeys[of];
+  return { ...object.labels, [keys.namespace]: object.namespace, [keys.name]: object.name };
 }
 
 function holds({ key, operator, values }: Requirement, labels: Labels): boolean {

@@ -99,7 +99,7 @@ export const serviceKind = defineKind({
   read: ({ body: { spec }, status, metadata, notes }): Service => ({
     kind: 'Service',
     metadata,
-    selectorLabels: selectorLabels('io.kubernetes.service', metadata),
+    selectorLabels: selectorLabels('service', metadata),
     spec: {
       type: spec.type,
       clusterIPs: readClusterIPs(spec, notes),
