@@ -43,7 +43,7 @@ function planted(files: Record<string, string>, plant: Pick<Plant, 'tables' | 'm
     'src/main.ts': `import { run } from './cli/run.ts';\nrun();`,
     'src/cli/run.ts': `import { loop } from '../runtime/loop.ts';\nexport const run = () => loop();`,
     'src/runtime/loop.ts': `import { prefix } from '../net/prefix.ts';\nexport const loop = () => prefix(Date.now());`,
-    'src/net/prefix.ts': `import { Netmask } from 'netmask';\nexport const prefix = (n: number) => new Netmask('::', n);`,
+    'src/net/prefix.ts': `import { Netmask } from 'netmask';\nexport const prefix = (n: number) => new Netmask('', n);`,
   };
   const sources = Object.entries({ ...standing, ...files }).map(([key, code]) => {
     const path = key.replace('#bare', '');

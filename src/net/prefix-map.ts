@@ -2,8 +2,8 @@
  * A map keyed by prefix: longest match of an address, the entries around a prefix and those inside it, and iteration in
  * the order of Prefix.compare.
  *
- * Each family is a binary trie whose one-way paths are compressed away: a walk passes the prefixes and forks on its path,
- * at most one for every bit, however large the map is. A node is a row of one Int32Array:
+ * Each family is a binary trie whose one-way paths are compressed away: a walk passes the prefixes and forks on its
+ * path, at most one for every bit, however large the map is. A node is a row of one Int32Array:
  *
  *     words of the prefix (1 for IPv4, 4 for IPv6) | its length | node on bit 0 | node on bit 1
  *
@@ -28,6 +28,11 @@ export class PrefixMap<V extends NonNullable<unknown>> implements Iterable<Prefi
 
   get size(): number {
     return this.#tries.ipv4.size + this.#tries.ipv6.size;
+  }
+
+  /** Memory that the nodes take: in proportion to the entries that are there, not to those that have been. */
+  get nodeOctets(): number {
+    return this.#tries.ipv4.nodeOctets + this.#tries.ipv6.nodeOctets;
   }
 
   /** The value of exactly this prefix. */
@@ -108,6 +113,10 @@ class Trie<V> {
 
   get size(): number {
     return this.#size;
+  }
+
+  get nodeOctets(): number {
+    return this.#rows.byteLength;
   }
 
   get(prefix: Prefix): PrefixEntry<V> | undefined {

@@ -8,7 +8,7 @@ export interface Prefix {
 }
 
 /** What a user wrote, and whether it named a network (`10.0.0.0/8`) or an address inside one (`10.0.0.1/8`). */
-export interface ParsedPrefix {
+interface ParsedPrefix {
   readonly prefix: Prefix;
   readonly hostBits: boolean;
 }

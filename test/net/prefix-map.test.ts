@@ -206,5 +206,27 @@ describe('at size', () => {
     for (const key of keys) map.delete(key);
     expect(map.size).toBe(0);
     expect([...map]).toEqual([]);
+    expect(map.nodeOctets).toBe(new PrefixMap().nodeOctets);
+  });
+
+  it.each([
+    ['ipv4', 16],
+    ['ipv6', 28],
+  ] as const)('keeps no memory for %s prefixes that have gone', (family, rowOctets) => {
+    const next = numbers(11);
+    const shift = BigInt(familyBits[family] - 32);
+    const map = new PrefixMap<number>();
+    const live: Prefix[] = [];
+    const empty = map.nodeOctets;
+    for (let i = 0; i < 50_000; i++) {
+      const key = Prefix.of({ family, value: BigInt(next()) << shift }, 12 + (next() >>> 28));
+      map.set(key, i);
+      live.push(key);
+      const gone = live.length > 100 ? live.splice(next() % live.length, 1)[0] : undefined;
+      if (gone !== undefined) map.delete(gone);
+    }
+    // At most one fork an entry; one row in four in use; half of the array filled.
+    expect(map.size).toBeGreaterThan(90);
+    expect(map.nodeOctets - empty).toBeLessThanOrEqual(2 * map.size * 4 * 2 * rowOctets);
   });
 });
