@@ -15,6 +15,8 @@ export interface RibSelf {
   readonly routerId: number;
   /** RFC 4456 §7; undefined: the router ID. */
   readonly clusterId?: number | undefined;
+  /** Any 32-bit number that peers do not know, so that they cannot choose prefixes that hash alike. */
+  readonly hashSeed?: number | undefined;
 }
 
 /** One established session, as much of it as routes depend on. */

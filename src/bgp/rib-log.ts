@@ -1,0 +1,116 @@
+/**
+ * The change log of one family: rows whose route changed, in order. A reader is a position in it, so one that does not read costs
+ * nothing but its place. A row is in the log once for every reader's purpose: only its newest entry counts, which is the one
+ * that `version` names; older ones are passed over. What all readers have passed is forgotten; when superseded entries pile up because a
+ * reader stands still, the log is written anew without them.
+ */
+import type { RibRows } from './rib-rows.ts';
+
+const CHUNK = 4096;
+const CHUNK_BITS = 12;
+/** The log may hold this many superseded entries besides as many as there are rows. */
+const SUPERSEDED_MAX = 65_536;
+
+/** Where a reader is: its next entry. */
+export interface LogReader {
+  cursor: number;
+}
+
+export class RibLog {
+  readonly #rows: RibRows;
+  readonly #readers = new Set<LogReader>();
+  #chunks: Uint32Array[] = [];
+  /** Position of the first entry of the first chunk. */
+  #base = 0;
+  #end = 0;
+
+  constructor(rows: RibRows) {
+    this.#rows = rows;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Adds a reader at the end. */
+  join(reader: LogReader): void {
+    reader.cursor = this.#end;
+    this.#readers.add(reader);
+  }
+
+  leave(reader: LogReader): void {
+    this.#readers.delete(reader);
+    this.trim();
+  }
+
+  /** Says that the row changed. A row without paths is freed once every reader has passed this. */
+  append(row: number): void {
+    if (this.#readers.size === 0) {
+      if (this.#rows.head[row] === 0) this.#rows.free(row);
+      return;
+    }
+    if (this.#end - this.#base > 2 * this.#rows.size + SUPERSEDED_MAX) this.#rewrite();
+    this.#push(row);
+  }
+
+  /** The row at a position, or -1 when a later entry has taken its place. */
+  at(position: number): number {
+    const offset = position - this.#base;
+    const row = (this.#chunks[offset >>> CHUNK_BITS] as Uint32Array)[offset & (CHUNK - 1)] as number;
+    return this.#rows.version[row] === position >>> 0 ? row : -1;
+  }
+
+  /** Whether the row has changed at or after this position. */
+  changedSince(row: number, position: number): boolean {
+    return (((this.#rows.version[row] as number) - position) | 0) >= 0;
+  }
+
+  /** Forgets chunks that every reader has passed. Call it when a reader has moved from one chunk to another. */
+  trim(): void {
+    let low = this.#end;
+    for (const { cursor } of this.#readers) if (cursor < low) low = cursor;
+    if (this.#readers.size > 0) low = this.#base + ((low - this.#base) & ~(CHUNK - 1));
+    for (let position = this.#base; position < low; position++) {
+      const row = this.at(position);
+      if (row >= 0 && this.#rows.head[row] === 0) this.#rows.free(row);
+    }
+    if (this.#readers.size === 0) this.#chunks = [];
+    else if (low > this.#base) this.#chunks.splice(0, (low - this.#base) >>> CHUNK_BITS);
+    this.#base = low;
+  }
+
+  /** Whether a reader that moved between these positions left the first chunk. */
+  leftFirstChunk(from: number, to: number): boolean {
+    return from < this.#base + CHUNK && to >= this.#base + CHUNK;
+  }
+
+  #push(row: number): void {
+    const offset = this.#end - this.#base;
+    let chunk = this.#chunks[offset >>> CHUNK_BITS];
+    if (chunk === undefined) {
+      chunk = new Uint32Array(CHUNK);
+      this.#chunks.push(chunk);
+    }
+    chunk[offset & (CHUNK - 1)] = row;
+    this.#rows.version[row] = this.#end >>> 0;
+    this.#end++;
+  }
+
+  /** Appends what still counts once more, in order, to an empty log, and moves every reader to the entry it was before. */
+  #rewrite(): void {
+    const [chunks, base, end] = [this.#chunks, this.#base, this.#end];
+    const readers = [...this.#readers].sort((a, b) => a.cursor - b.cursor);
+    const versions = this.#rows.version;
+    this.#chunks = [];
+    this.#base = end;
+    let next = 0;
+    for (let position = base; position < end; position++) {
+      for (let reader = readers[next]; reader !== undefined && reader.cursor <= position; reader = readers[++next])
+        reader.cursor = this.#end;
+      const offset = position - base;
+      const row = (chunks[offset >>> CHUNK_BITS] as Uint32Array)[offset & (CHUNK - 1)] as number;
+      if (versions[row] === position >>> 0) this.#push(row);
+    }
+    for (const reader of readers.slice(next)) reader.cursor = this.#end;
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The routes this speaker originates: the whole set each time, compared with what is there. An announcement may be for some peers
+ * only, so a prefix may have several paths of our own; which peers one is for is its audience, a small number.
+ */
+import { IpAddress } from '../net/ip.ts';
+import type { Announcement } from './announcement.ts';
+import { AsPath } from './as-path.ts';
+import type { PathAttributes } from './attribute.ts';
+import { Family } from './family.ts';
+import type { RibAttributes } from './rib-attributes.ts';
+import { encodeSet } from './rib-codec.ts';
+import { OWN_SLOT, PATH_WANTED } from './rib-paths.ts';
+import type { PathCounts, RibTable } from './rib-table.ts';
+
+/** The audience of announcements for everybody. */
+export const EVERYBODY = 0;
+
+export class RibOwn {
+  readonly #attributes: RibAttributes;
+  readonly #tables: readonly RibTable[];
+  readonly #counts: PathCounts = { received: 0, accepted: 0, stale: 0 };
+  /** Audience → keys of peers. The first is everybody. */
+  #audiences: (ReadonlySet<string> | undefined)[] = [undefined];
+  #audienceByKeys = new Map<string, number>();
+  /** By family index: what we have, as row and audience in turn. */
+  #have: number[][] = Family.all.map(() => []);
+  // The last announcement encoded, for most are like the one before.
+  #last: Announcement | undefined;
+  #lastSet = 0;
+
+  constructor(attributes: RibAttributes, tables: readonly RibTable[]) {
+    this.#attributes = attributes;
+    this.#tables = tables;
+  }
+
+  /** Whether a path of ours with this audience is for the peer. */
+  isFor(audience: number, peer: string): boolean {
+    return audience === EVERYBODY || this.#audiences[audience]?.has(peer) === true;
+  }
+
+  /** The path of ours that this peer is told, beginning with `path`, or 0: one that names the peer before one for everybody. */
+  pathFor(table: RibTable, path: number, peer: string): number {
+    const { slot, raw, next } = table.paths;
+    let found = 0;
+    for (; path !== 0; path = next[path] as number) {
+      const audience = raw[path] as number;
+      if (slot[path] !== OWN_SLOT || !this.isFor(audience, peer)) continue;
+      if (found === 0 || rank(audience) < rank(raw[found] as number)) found = path;
+    }
+    return found;
+  }
+
+  replace(all: readonly Announcement[]): void {
+    const had = this.#have;
+    this.#have = Family.all.map(() => []);
+    for (const announcement of all) this.#want(announcement);
+    this.#setLast(undefined, 0);
+    for (const [index, table] of this.#tables.entries()) {
+      this.#removeUnwanted(table, had[index] ?? []);
+      const { flags } = table.paths;
+      for (const path of this.#paths(table, this.#have[index] ?? []))
+        flags[path] = (flags[path] as number) & ~PATH_WANTED;
+    }
+    this.#dropAudiences();
+  }
+
+  #want(announcement: Announcement): void {
+    const { index } = Family.row(Family.ofIp(announcement.prefix.address.family));
+    const table = this.#tables[index] as RibTable;
+    const { log, paths } = table;
+    const row = obtainRow(table, announcement);
+    const audience = this.#audience(announcement.peers);
+    const old = table.pathOf(row, OWN_SLOT, audience);
+    const flags = old === 0 ? 0 : (paths.flags[old] as number);
+    const before = log.end;
+    const set = this.#encode(announcement);
+    table.put(row, OWN_SLOT, audience, set, flags | PATH_WANTED, this.#counts);
+    const changed = old === 0 || paths.effective[old] !== set;
+    // Another path may be the best one, and yet somebody is told this one.
+    if (changed && log.end === before) table.touch(row);
+    if ((flags & PATH_WANTED) === 0) this.#have[index]?.push(row, audience);
+  }
+
+  #removeUnwanted(table: RibTable, had: readonly number[]): void {
+    for (let i = 0; i < had.length; i += 2) {
+      const row = had[i] as number;
+      const path = table.pathOf(row, OWN_SLOT, had[i + 1] as number);
+      if (((table.paths.flags[path] as number) & PATH_WANTED) !== 0) continue;
+      const before = table.log.end;
+      table.remove(row, path, this.#counts);
+      if (table.log.end === before && table.rows.head[row] !== 0) table.touch(row);
+    }
+  }
+
+  *#paths(table: RibTable, have: readonly number[]): Iterable<number> {
+    for (let i = 0; i < have.length; i += 2) yield table.pathOf(have[i] as number, OWN_SLOT, have[i + 1] as number);
+  }
+
+  /** Forgets audiences that no announcement has any more, so that their numbers can be used again. */
+  #dropAudiences(): void {
+    const used = new Set<number>();
+    for (const have of this.#have) for (let i = 1; i < have.length; i += 2) used.add(have[i] as number);
+    for (const [keys, audience] of this.#audienceByKeys) {
+      if (used.has(audience)) continue;
+      this.#audienceByKeys.delete(keys);
+      this.#audiences[audience] = undefined;
+    }
+  }
+
+  #audience(peers: readonly string[] | undefined): number {
+    if (peers === undefined) return EVERYBODY;
+    const keys = JSON.stringify([...new Set(peers)].sort());
+    const known = this.#audienceByKeys.get(keys);
+    if (known !== undefined) return known;
+    const free = this.#audiences.indexOf(undefined, 1);
+    const audience = free < 0 ? this.#audiences.length : free;
+    this.#audiences[audience] = new Set(peers);
+    this.#audienceByKeys.set(keys, audience);
+    return audience;
+  }
+
+  #encode(announcement: Announcement): number {
+    if (this.#last !== undefined && sameAttributes(this.#last, announcement)) return this.#lastSet;
+    const { origin, localPref, med, prepend, communities, extendedCommunities, largeCommunities, nextHop } =
+      announcement;
+    const attributes: PathAttributes = {
+      origin: origin ?? 'igp',
+      asPath: AsPath.of(...(prepend ?? [])),
+      ...(med !== undefined && { med }),
+      ...(localPref !== undefined && { localPref }),
+      ...(communities?.length && { communities }),
+      ...(extendedCommunities?.length && { extendedCommunities }),
+      ...(largeCommunities?.length && { largeCommunities }),
+    };
+    const address = nextHop === undefined || nextHop === 'self' ? undefined : nextHop;
+    this.#setLast(announcement, encodeSet(this.#attributes, attributes, address && { address }));
+    return this.#lastSet;
+  }
+
+  /** The last set stays while announcements are gone through, though no path may have it yet. */
+  #setLast(announcement: Announcement | undefined, set: number): void {
+    if (set !== 0) this.#attributes.store.retain(set);
+    this.#attributes.store.release(this.#lastSet);
+    this.#last = announcement;
+    this.#lastSet = set;
+  }
+}
+
+/** One that names its peers goes before one for everybody. */
+function rank(audience: number): number {
+  return audience === EVERYBODY ? Number.POSITIVE_INFINITY : audience;
+}
+
+function obtainRow(table: RibTable, { prefix }: Announcement): number {
+  const octets = new DataView(IpAddress.toBytes(prefix.address).buffer);
+  const w = (index: number) => (index < table.rows.words ? octets.getInt32(index * 4) : 0);
+  return table.rows.obtain(w(0), w(1), w(2), w(3), prefix.length);
+}
+
+function sameAttributes(a: Announcement, b: Announcement): boolean {
+  const plain = a.origin === b.origin && a.localPref === b.localPref && a.med === b.med;
+  const lists = sameList(a.prepend, b.prepend) && sameList(a.communities, b.communities);
+  const others =
+    sameList(a.extendedCommunities, b.extendedCommunities) && sameList(a.largeCommunities, b.largeCommunities);
+  return plain && lists && others && sameNextHop(a.nextHop, b.nextHop);
+}
+
+function sameNextHop(a: Announcement['nextHop'], b: Announcement['nextHop']): boolean {
+  return a === b || (typeof a === 'object' && typeof b === 'object' && IpAddress.equals(a, b));
+}
+
+function sameList<T>(a: readonly T[] | undefined, b: readonly T[] | undefined): boolean {
+  return a === b || (a?.length === b?.length && a?.every((each, i) => each === b?.[i]) === true);
+}

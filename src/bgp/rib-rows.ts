@@ -1,0 +1,177 @@
+/**
+ * The prefixes of one family: each is a row, a small integer that indexes the columns. Found by open addressing over (address,
+ * length) with linear probing; a removed entry is closed by shifting the following ones back, so there are no tombstones.
+ * Rows are used again once freed.
+ */
+import { grownI32, grownU8, grownU32, type I32, nextCapacity, type U8, type U32 } from './columns.ts';
+
+/** Stands in `length` for a row that is not in use. */
+export const FREE_ROW = 255;
+
+const SLOTS_MIN = 1024;
+
+export class RibRows {
+  /** 32-bit words in an address: 1 or 4. */
+  readonly words: 1 | 4;
+  /** `words` of them for each row, the most significant first, signed. */
+  key: I32 = new Int32Array(0);
+  length: U8 = new Uint8Array(0);
+  /** First path of the row, its best one when it has one; 0: no path. Links free rows. */
+  head: U32 = new Uint32Array(0);
+  /** Index into `decisionSteps`: why the best path is the best. */
+  step: U8 = new Uint8Array(0);
+  /** Low 32 bits of the row's newest position in the change log. */
+  version: U32 = new Uint32Array(0);
+  /** Rows from 0 to here have been in use at some time. */
+  top = 0;
+  /** Rows in use. */
+  size = 0;
+  #slots: U32 = new Uint32Array(SLOTS_MIN);
+  #shift = 32 - Math.log2(SLOTS_MIN);
+  #free = 0;
+  readonly #seed: number;
+
+  constructor(words: 1 | 4, seed: number) {
+    this.words = words;
+    this.#seed = seed | 0;
+  }
+
+  /** The row of a prefix whose host bits are zero, or -1. Words are signed; those past `words` are ignored. */
+  find(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    for (let slot = this.#hash(w0, w1, w2, w3, length); ; slot = (slot + 1) & mask) {
+      const row = (slots[slot] as number) - 1;
+      if (row < 0 || this.#is(row, w0, w1, w2, w3, length)) return row;
+    }
+  }
+
+  /** The row of the prefix, made when there is none. */
+  obtain(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    let slots = this.#slots;
+    let mask = slots.length - 1;
+    let slot = this.#hash(w0, w1, w2, w3, length);
+    for (; ; slot = (slot + 1) & mask) {
+      const row = (slots[slot] as number) - 1;
+      if (row < 0) break;
+      if (this.#is(row, w0, w1, w2, w3, length)) return row;
+    }
+    if ((this.size + 1) * 4 > slots.length * 3) {
+      this.#rehash(slots.length * 2);
+      slots = this.#slots;
+      mask = slots.length - 1;
+      slot = this.#hash(w0, w1, w2, w3, length);
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+    }
+    const row = this.#allocate();
+    this.#setKey(row, w0, w1, w2, w3, length);
+    slots[slot] = row + 1;
+    return row;
+  }
+
+  /** Forgets the prefix; the row must have no path. */
+  free(row: number): void {
+    this.#unlink(row);
+    this.length[row] = FREE_ROW;
+    this.head[row] = this.#free;
+    this.#free = row + 1;
+    this.size--;
+    if (this.size === 0) this.#reset();
+  }
+
+  inUse(row: number): boolean {
+    return this.length[row] !== FREE_ROW;
+  }
+
+  #is(row: number, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
+    if (this.length[row] !== length) return false;
+    const key = this.key;
+    if (this.words === 1) return key[row] === w0;
+    const at = row * 4;
+    return key[at] === w0 && key[at + 1] === w1 && key[at + 2] === w2 && key[at + 3] === w3;
+  }
+
+  #setKey(row: number, w0: number, w1: number, w2: number, w3: number, length: number): void {
+    const at = row * this.words;
+    this.length[row] = length;
+    this.head[row] = 0;
+    this.key[at] = w0;
+    if (this.words === 1) return;
+    this.key[at + 1] = w1;
+    this.key[at + 2] = w2;
+    this.key[at + 3] = w3;
+  }
+
+  #hash(w0: number, w1: number, w2: number, w3: number, length: number): number {
+    let hash = Math.imul(w0 ^ this.#seed ^ (length << 1), 0x9e3779b1);
+    if (this.words === 4) {
+      hash = Math.imul((hash ^ (hash >>> 15)) + w1, 0x85ebca6b);
+      hash = Math.imul((hash ^ (hash >>> 13)) + w2, 0xc2b2ae35);
+      hash = Math.imul((hash ^ (hash >>> 16)) + w3, 0x27d4eb2f);
+    }
+    return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> this.#shift;
+  }
+
+  #hashOf(row: number): number {
+    const key = this.key;
+    const at = row * this.words;
+    if (this.words === 1) return this.#hash(key[at] as number, 0, 0, 0, this.length[row] as number);
+    const [w0, w1] = [key[at] as number, key[at + 1] as number];
+    return this.#hash(w0, w1, key[at + 2] as number, key[at + 3] as number, this.length[row] as number);
+  }
+
+  #allocate(): number {
+    this.size++;
+    if (this.#free !== 0) {
+      const row = this.#free - 1;
+      this.#free = this.head[row] as number;
+      return row;
+    }
+    const row = this.top++;
+    if (row >= this.length.length) this.#grow(nextCapacity(this.length.length, row + 1));
+    return row;
+  }
+
+  #grow(capacity: number): void {
+    this.key = grownI32(this.key, capacity * this.words);
+    this.length = grownU8(this.length, capacity);
+    this.head = grownU32(this.head, capacity);
+    this.step = grownU8(this.step, capacity);
+    this.version = grownU32(this.version, capacity);
+  }
+
+  #rehash(slotCount: number): void {
+    this.#slots = new Uint32Array(slotCount);
+    this.#shift = 32 - Math.log2(slotCount);
+    const mask = slotCount - 1;
+    for (let row = 0; row < this.top; row++) {
+      if (this.length[row] === FREE_ROW) continue;
+      let slot = this.#hashOf(row);
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+      this.#slots[slot] = row + 1;
+    }
+  }
+
+  /** Takes the row out of the slots and closes the gap: whatever may come nearer to its own place does. */
+  #unlink(row: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let gap = this.#hashOf(row);
+    while (slots[gap] !== row + 1) gap = (gap + 1) & mask;
+    for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const home = this.#hashOf((slots[slot] as number) - 1);
+      if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
+      slots[gap] = slots[slot] as number;
+      gap = slot;
+    }
+    slots[gap] = 0;
+  }
+
+  /** Nothing is left: gives the memory back. */
+  #reset(): void {
+    this.top = 0;
+    this.#free = 0;
+    this.#rehash(SLOTS_MIN);
+    this.#grow(0);
+  }
+}
