@@ -1,12 +1,12 @@
 /** The Transport port over the kernel's TCP: sockets that libc prepared, carried by Node's event loop. */
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { ListenConfig, TransportConfig } from '../bgp/config.ts';
+import type { ListenConfig } from '../bgp/config.ts';
 import type { Endpoint, ListenKey } from '../bgp/speaker-effect.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import type { Clock } from '../runtime/ports.ts';
-import type { Accept, ConnectHandler, NeighborChange, Transport } from '../runtime/transport.ts';
+import type { Accept, ConnectHandler, NeighborChange, Outgoing, Transport } from '../runtime/transport.ts';
 import type { Libc } from './libc.ts';
 import { type Md5Counters, md5Suspicion, parseMd5Counters } from './md5-counters.ts';
 import { RouterDiscovery } from './router-discovery.ts';
@@ -15,8 +15,8 @@ import { TcpListeners } from './tcp-listeners.ts';
 import { openTcpSocket } from './tcp-socket.ts';
 import { describe, descriptor, sharedRead, TcpStream } from './tcp-stream.ts';
 
-/** A SYN that nobody answers fails after this; the speaker's own timer decides about the next one. */
-const CONNECT_TIMEOUT_MS = 10_000;
+/** However long the speaker would wait: the reason should be known soon. */
+const CONNECT_TIMEOUT_MAX_MS = 10_000;
 const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 
@@ -32,10 +32,11 @@ export class TcpTransport implements Transport {
     this.#listeners = new TcpListeners(libc);
   }
 
-  connect(remote: Endpoint, transport: TransportConfig, ttl: number, handler: ConnectHandler): () => void {
+  connect(to: Outgoing, handler: ConnectHandler): () => void {
+    const { remote, transport } = to;
     let fd: number;
     try {
-      fd = this.#open(remote, transport, ttl);
+      fd = this.#open(to);
     } catch (error) {
       // Not before connect() has returned: the caller does not know the attempt yet.
       const cancel = this.#clock.after(0, () => handler.failed(error instanceof Error ? error.message : String(error)));
@@ -91,7 +92,7 @@ export class TcpTransport implements Transport {
     this.#discovery?.close();
   }
 
-  #open(remote: Endpoint, transport: TransportConfig, ttl: number): number {
+  #open({ remote, transport, ttl, timeoutMs }: Outgoing): number {
     const { family } = remote.address;
     const { localAddress, password, ttlSecurityHops } = transport;
     return openTcpSocket(this.#libc, {
@@ -102,7 +103,7 @@ export class TcpTransport implements Transport {
       device: transport.device,
       ttl,
       ttlMin: ttlSecurityHops === undefined ? undefined : 256 - ttlSecurityHops,
-      userTimeoutMs: CONNECT_TIMEOUT_MS,
+      userTimeoutMs: Math.min(timeoutMs, CONNECT_TIMEOUT_MAX_MS),
       md5:
         password === undefined ? [] : [{ peers: Prefix.host(remote.address), key: new TextEncoder().encode(password) }],
     });

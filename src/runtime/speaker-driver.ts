@@ -141,8 +141,9 @@ export class SpeakerDriver {
     }
   }
 
-  #connect({ attempt, remote, transport, ttl }: Effect & { kind: 'connect' }): void {
-    const abort = this.#transport.connect(remote, transport, ttl, {
+  #connect(effect: Effect & { kind: 'connect' }): void {
+    const { attempt } = effect;
+    const abort = this.#transport.connect(effect, {
       connected: stream => {
         this.#attempts.delete(attempt);
         return this.#open(stream, attempt);

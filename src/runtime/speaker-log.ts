@@ -3,8 +3,8 @@
  * kind a few lines a minute are written, the rest is counted and told with the next one.
  */
 import type { AttributeFault } from '../bgp/attribute.ts';
-import { describeNotification } from '../bgp/notification-codec.ts';
-import type { DownReason, Endpoint, SpeakerEvent } from '../bgp/speaker-effect.ts';
+import { describeDown } from '../bgp/peer-status.ts';
+import type { Endpoint, SpeakerEvent } from '../bgp/speaker-effect.ts';
 import { IpAddress } from '../net/ip.ts';
 import type { Clock, Log, LogFields } from './ports.ts';
 
@@ -63,21 +63,6 @@ export class SpeakerLog {
     if (noise.lines < LINES_MAX) this.#log.warn(words, fields);
     else noise.left++;
     noise.lines++;
-  }
-}
-
-/** Why it ended, as a person would say it. */
-export function describeDown(reason: DownReason): string {
-  switch (reason.kind) {
-    case 'sent':
-      return `we sent ${describeNotification(reason.notification)}${reason.detail === undefined ? '' : ` (${reason.detail})`}`;
-    case 'received':
-      return `the peer sent ${describeNotification(reason.notification)}`;
-    case 'connect failed':
-    case 'closed':
-      return reason.detail;
-    case 'refused':
-      return reason.refusal;
   }
 }
 

@@ -42,9 +42,18 @@ export interface ConnectHandler {
   failed(detail: string): void;
 }
 
+export interface Outgoing {
+  readonly remote: Endpoint;
+  readonly transport: TransportConfig;
+  /** The IP TTL to send with. */
+  readonly ttl: number;
+  /** Fails when nobody has answered by then. */
+  readonly timeoutMs: number;
+}
+
 export interface Transport {
   /** The result gives the attempt up: nothing is called any more. Never throws: what goes wrong comes to `failed`. */
-  connect(remote: Endpoint, transport: TransportConfig, ttl: number, handler: ConnectHandler): () => void;
+  connect(to: Outgoing, handler: ConnectHandler): () => void;
   /**
    * The whole set of what is listened on, and the keys of who may call; diffed, so that what stays is not touched.
    * Resolves to what could not be had, in words; calling again tries those again.

@@ -14,6 +14,8 @@ afterEach(() => {
   for (const transport of open.splice(0)) transport.close();
 });
 
+const outgoing = { transport: transportDefaults, ttl: 1, timeoutMs: 5000 };
+
 function make(): TcpTransport {
   const made = new TcpTransport(libc, systemClock);
   open.push(made);
@@ -54,13 +56,16 @@ async function pair(host: string, port: number) {
     return server;
   });
   expect(faults).toEqual([]);
-  transport.connect({ address: address(host), port }, transportDefaults, 1, {
-    connected(stream) {
-      connected = stream;
-      return client;
+  transport.connect(
+    { ...outgoing, remote: { address: address(host), port } },
+    {
+      connected(stream) {
+        connected = stream;
+        return client;
+      },
+      failed: detail => expect.fail(detail),
     },
-    failed: detail => expect.fail(detail),
-  });
+  );
   const streams = await eventually('both ends stand', () => accepted && connected && { accepted, connected });
   return { transport, client, server, ...streams };
 }
@@ -126,10 +131,13 @@ describe('TcpTransport', () => {
 
   it('says in words that nobody listens', async () => {
     const failure = await new Promise<string>(resolve => {
-      make().connect({ address: address('127.0.0.1'), port: 20183 }, transportDefaults, 1, {
-        connected: () => expect.fail('nobody listens'),
-        failed: resolve,
-      });
+      make().connect(
+        { ...outgoing, remote: { address: address('127.0.0.1'), port: 20183 } },
+        {
+          connected: () => expect.fail('nobody listens'),
+          failed: resolve,
+        },
+      );
     });
     expect(failure).toBe('127.0.0.1 port 20183: connection refused');
   });
@@ -149,17 +157,23 @@ describe('TcpTransport', () => {
 
   it('gives an attempt up without a word', async () => {
     const transport = make();
-    const abort = transport.connect({ address: address('192.0.2.1'), port: 179 }, transportDefaults, 1, {
-      connected: () => expect.fail('given up'),
-      failed: () => expect.fail('given up'),
-    });
+    const abort = transport.connect(
+      { ...outgoing, remote: { address: address('192.0.2.1'), port: 179 } },
+      {
+        connected: () => expect.fail('given up'),
+        failed: () => expect.fail('given up'),
+      },
+    );
     abort();
     // A later attempt's answer comes after anything the first could still have said.
     await new Promise<void>(resolve => {
-      transport.connect({ address: address('127.0.0.1'), port: 20186 }, transportDefaults, 1, {
-        connected: () => expect.fail('nobody listens'),
-        failed: () => resolve(),
-      });
+      transport.connect(
+        { ...outgoing, remote: { address: address('127.0.0.1'), port: 20186 } },
+        {
+          connected: () => expect.fail('nobody listens'),
+          failed: () => resolve(),
+        },
+      );
     });
   });
 });
