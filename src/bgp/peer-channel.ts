@@ -209,7 +209,9 @@ export class Channel {
     if (remote === undefined) throw new Error('nobody to connect to');
     this.attempt = this.#host.attempt(this);
     const { transport, key: peer } = config;
-    this.#host.emit({ kind: 'connect', attempt: this.attempt, peer, remote, transport, ttl });
+    // The retry timer's jitter takes up to a quarter off (RFC 4271 §10).
+    const timeoutMs = Math.floor(config.timers.connectRetryMs * 0.7);
+    this.#host.emit({ kind: 'connect', attempt: this.attempt, peer, remote, transport, ttl, timeoutMs });
   }
 
   #abort(): void {

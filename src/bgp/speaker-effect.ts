@@ -49,6 +49,8 @@ export type Effect =
       readonly transport: TransportConfig;
       /** The IP TTL to send with. */
       readonly ttl: number;
+      /** An attempt that nobody answers fails after this, before the next one is due: so that why is known. */
+      readonly timeoutMs: number;
     }
   /** Give up an attempt; no answer is wanted. */
   | { readonly kind: 'abort'; readonly attempt: AttemptId }

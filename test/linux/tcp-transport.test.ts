@@ -1,4 +1,5 @@
 /** The kernel's TCP as the speaker sees it, on loopback: both ways, back-pressure, ends, and what goes wrong in words. */
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { transportDefaults } from '../../src/bgp/config.ts';
 import { loadLibc } from '../../src/linux/libc.ts';
@@ -107,26 +108,28 @@ describe('TcpTransport', () => {
     accepted.finish(undefined);
   });
 
-  it('keeps the options of a prepared socket through connect (a Socket made with manualStart)', async () => {
+  it('keeps the options of a prepared socket through connect (RFC 5082 §3: this end sends and takes TTL 255 only)', async () => {
+    const before = counter('TCPMinTTLDrop');
     const transport = make();
-    let ttl: number | undefined;
-    await transport.listen([{ address: address('127.0.0.1'), port: 20182 }], [], () => new Recorder());
+    const ends = [new Recorder(), new Recorder()];
+    await transport.listen([{ address: address('127.0.0.1'), port: 20182 }], [], stream => {
+      // A listener sends with TTL 255 until it knows its peer; now it sends with less, and is heard no more.
+      stream.write(Buffer.from('heard'));
+      stream.adopt(transportDefaults, 254);
+      stream.write(Buffer.from('not heard'));
+      return ends[0] as Recorder;
+    });
+    const gtsm = { ...outgoing, transport: { ...transportDefaults, ttlSecurityHops: 1 }, ttl: 255 };
     transport.connect(
-      { address: address('127.0.0.1'), port: 20182 },
-      { ...transportDefaults, ttlSecurityHops: 1 },
-      255,
+      { ...gtsm, remote: { address: address('127.0.0.1'), port: 20182 } },
       {
-        connected(stream) {
-          // The descriptor is the highest one that is a socket to that port; ask the kernel through the stream's own adopt.
-          stream.adopt({ ...transportDefaults, ttlSecurityHops: 1 }, 255);
-          ttl = 255;
-          return new Recorder();
-        },
+        connected: () => ends[1] as Recorder,
         failed: detail => expect.fail(detail),
       },
     );
-    // GTSM holds on this end; it works because listeners send with TTL 255 (RFC 5082 §3).
-    await eventually('connected', () => ttl);
+    await eventually('the first octets arrive', () => ends[1]?.text === 'heard');
+    await eventually('the kernel drops the rest', () => counter('TCPMinTTLDrop') > before);
+    expect(ends[1]?.text).toBe('heard');
   });
 
   it('says in words that nobody listens', async () => {
@@ -177,3 +180,11 @@ describe('TcpTransport', () => {
     });
   });
 });
+
+function counter(name: string): number {
+  const [names, values] = readFileSync('/proc/net/netstat', 'latin1')
+    .split('\n')
+    .filter(line => line.startsWith('TcpExt:'))
+    .map(line => line.split(' '));
+  return Number(values?.[names?.indexOf(name) ?? -1] ?? 0);
+}

@@ -94,6 +94,7 @@ function peerLines(spec: RouterSpec, peer: PeerSpec): string[] {
     ...(peer.passive ? [' passive yes;'] : []),
     ...(peer.password === undefined ? [] : [` password "${peer.password}";`]),
     ...(peer.gtsm ? [' ttl security yes;'] : []),
+    ' enable extended messages yes;',
     ` graceful restart ${peer.gracefulRestart ? 'yes' : 'aware'};`,
     ...familiesOf(peer).map(channel),
   ];
