@@ -2,9 +2,9 @@
  * Claims and pools in, allocations out (reference §2.8-2.14).
  *
  * The promise: an address that is still valid never moves. A pass looks again at what is held before it gives anything:
- * first those whose own request did not change, then those that changed or are new (by age), and only then those that
- * lack something (by age). So nobody can be given what another still holds, and of two that can no longer share, the one
- * that was edited moves. A conflict between pools, a disabled pool, first and last addresses held back later: none of
+ * first those whose own request did not change, then those that were edited (by age), then those never seen before, with
+ * what their status says (by age), and only then those that lack something (by age). So nobody can be given what another
+ * still holds, and of two that can no longer share, the one that was edited moves. A conflict between pools, a disabled pool, first and last addresses held back later: none of
  * them takes anything away.
  *
  * Which address: the lowest free one of the first pool, by name, that selects the claim and has room. A claim with a
@@ -14,8 +14,8 @@
  * other; for a claim that is known, the status is only an echo of what was decided here, late or edited by hand.
  */
 import { type Family, IpAddress } from '../net/ip.ts';
-import { AddressMap } from './address-map.ts';
 import { Claim } from './claim.ts';
+import { type Allocation, type Entry, indexOf, nothing, type Walked, walk } from './entry.ts';
 import { type Holding, Holdings } from './holdings.ts';
 import { Pool } from './pool.ts';
 import { Refusal, type Release } from './reason.ts';
@@ -32,59 +32,47 @@ export interface AllocationInput {
   readonly keepUncovered: boolean;
 }
 
-/** What one claim has. The same value until it changes. */
-export interface Allocation {
-  /** In the order they were given. */
-  readonly addresses: readonly IpAddress[];
-  /** What it asks for and does not have; empty when it has all. */
-  readonly refusals: readonly Refusal[];
-  /** What it lost when this allocation replaced the one before. */
-  readonly released: readonly Release[];
+/** `before` is empty for a claim never seen before; `after` is undefined for one that is gone. */
+export interface AllocationChange {
+  readonly claim: Claim;
+  readonly before: Allocation;
+  readonly after: Allocation | undefined;
 }
 
-/** A claim and what it has. */
-interface Entry {
-  claim: Claim;
-  holdings: Holding<Entry>[];
-  refusals: readonly Refusal[];
-  released: Release[];
-  allocation: Allocation;
-  /** The selectors that match it, kept while it is waiting for an address. */
-  groups: readonly Group[] | undefined;
-  /** Whether it is among those that lack something. */
-  waiting: boolean;
+export interface AllocationResult {
+  readonly claims: readonly Claim[];
+  /** What every claim has, in the order of the claims; one that did not change is the same value as last time. */
+  readonly allocations: readonly Allocation[];
+  /** Those that are another value than last time. */
+  readonly changed: readonly AllocationChange[];
 }
-
-const nothing: Allocation = { addresses: [], refusals: [], released: [] };
 
 export class Allocator {
   #pools: readonly Pool[] = [];
   #space = new Space([]);
   #holdings = new Holdings<Entry>(this.#space);
   #keepUncovered = false;
-  #claims: readonly Claim[] = [];
-  #entries: readonly Entry[] = [];
-  #allocations: readonly Allocation[] = [];
+  #list: Walked = { claims: [], entries: [], allocations: [] };
   /** Those that lack something, by age. */
   #waiting: Entry[] = [];
 
   // What this pass has moved so far: who waits for none of it need not be asked again.
-  readonly #dirty = new Set<Entry>();
+  #pass = 0;
+  #dirty: Entry[] = [];
   readonly #emptied = new Set<Holding<Entry>>();
-  readonly #touched = new AddressMap<true>();
   readonly #touchedKeys = new Set<string>();
 
-  /** What every claim has, in the order of the claims. The same values for the same input. */
-  allocate({ pools, claims, keepUncovered }: AllocationInput): readonly Allocation[] {
+  /** The same input again changes nothing. */
+  allocate({ pools, claims, keepUncovered }: AllocationInput): AllocationResult {
     const moved = this.#moveTo(pools) || keepUncovered !== this.#keepUncovered;
     this.#keepUncovered = keepUncovered;
-    if (!moved && claims === this.#claims) return this.#allocations;
-    const { fresh, gone } = this.#walk(claims);
-    for (const entry of gone) this.#detachAll(entry);
-    if (moved) this.#revalidate(fresh);
-    this.#reattach(fresh);
-    for (const holding of this.#emptied) if (this.#holdings.close(holding)) this.#touch(holding);
-    this.#serve(gone, moved);
+    if (!moved && claims === this.#list.claims) return { claims, allocations: this.#list.allocations, changed: [] };
+    this.#pass++;
+    this.#update(claims);
+    if (moved) this.#revalidate();
+    this.#reattach();
+    for (const holding of this.#emptied) this.#holdings.close(holding);
+    this.#serve(moved);
     return this.#finish();
   }
 
@@ -129,60 +117,30 @@ export class Allocator {
     return true;
   }
 
-  /**
-   * Finds what changed between two sorted lists. `fresh` are the entries of new and edited claims, with the addresses
-   * to look at again: what it held, or for a claim never seen before what its status says.
-   */
-  #walk(claims: readonly Claim[]): { fresh: Map<Entry, readonly IpAddress[]>; gone: Entry[] } {
-    const fresh = new Map<Entry, readonly IpAddress[]>();
-    const gone: Entry[] = [];
-    const entries: Entry[] = [];
-    let at = 0;
-    for (const claim of claims) {
-      let entry = this.#entries[at];
-      while (entry !== undefined && entry.claim !== claim && Claim.compareNames(entry.claim, claim) < 0) {
-        gone.push(entry);
-        entry = this.#entries[++at];
+  #update(claims: readonly Claim[]): void {
+    const { list, added, replaced, gone } = walk(this.#list, claims);
+    this.#list = list;
+    for (const entry of added) this.#mark(entry);
+    for (const { entry, claim } of replaced) {
+      if (!Claim.sameRequest(entry.claim, claim)) {
+        entry.recall = entry.holdings.map(holding => holding.address);
+        entry.groups = undefined;
+        this.#detachAll(entry);
+        this.#mark(entry);
       }
-      if (entry !== undefined && entry.claim !== claim && Claim.compareNames(entry.claim, claim) !== 0)
-        entry = undefined;
-      if (entry !== undefined) at++;
-      if (entry !== undefined && entry.claim !== claim && entry.claim.uid !== claim.uid) {
-        gone.push(entry);
-        entry = undefined;
-      }
-      if (entry === undefined) {
-        entry = {
-          claim,
-          holdings: [],
-          refusals: [],
-          released: [],
-          allocation: nothing,
-          groups: undefined,
-          waiting: false,
-        };
-        fresh.set(entry, claim.held);
-        this.#dirty.add(entry);
-      } else if (entry.claim !== claim) this.#replace(entry, claim, fresh);
-      entries.push(entry);
+      entry.claim = claim;
     }
-    for (const entry of this.#entries.slice(at)) gone.push(entry);
-    this.#claims = claims;
-    this.#entries = entries;
-    return { fresh, gone };
+    for (const entry of gone) {
+      entry.gone = true;
+      this.#mark(entry);
+      this.#detachAll(entry);
+    }
   }
 
-  #replace(entry: Entry, claim: Claim, fresh: Map<Entry, readonly IpAddress[]>): void {
-    if (!Claim.sameRequest(entry.claim, claim)) {
-      fresh.set(
-        entry,
-        entry.holdings.map(holding => holding.address),
-      );
-      this.#detachAll(entry);
-      this.#dirty.add(entry);
-      entry.groups = undefined;
-    }
-    entry.claim = claim;
+  #mark(entry: Entry): void {
+    if (entry.dirty) return;
+    entry.dirty = true;
+    this.#dirty.push(entry);
   }
 
   #detachAll(entry: Entry): void {
@@ -191,39 +149,52 @@ export class Allocator {
   }
 
   #detach(entry: Entry, holding: Holding<Entry>): void {
-    this.#touch(holding);
-    if (entry.claim.sharing !== undefined) this.#touchedKeys.add(entry.claim.sharing.key);
+    this.#touch(entry, holding);
     this.#holdings.detach(entry, holding);
     this.#emptied.add(holding);
-    this.#dirty.add(entry);
+  }
+
+  #attach(entry: Entry, address: IpAddress): void {
+    const holding = this.#holdings.attach(entry, address);
+    entry.holdings.push(holding);
+    this.#touch(entry, holding);
+  }
+
+  #touch(entry: Entry, holding: Holding<Entry>): void {
+    this.#mark(entry);
+    holding.pass = this.#pass;
+    if (entry.claim.sharing !== undefined) this.#touchedKeys.add(entry.claim.sharing.key);
+  }
+
+  #release(entry: Entry, release: Release): void {
+    if (entry.released === undefined) entry.released = [release];
+    else entry.released.push(release);
   }
 
   /** The pools changed: takes what they no longer cover from those whose own request did not change. */
-  #revalidate(fresh: ReadonlyMap<Entry, unknown>): void {
-    for (const entry of this.#entries) {
-      if (fresh.has(entry) || entry.holdings.length === 0) continue;
-      const lost = entry.holdings.filter(holding => this.#lose(entry, holding));
-      if (lost.length > 0) entry.holdings = entry.holdings.filter(holding => !lost.includes(holding));
+  #revalidate(): void {
+    for (const entry of this.#list.entries) {
+      // By index, since nearly all stay; those that are new or edited hold nothing now and are looked at next.
+      for (let i = entry.holdings.length - 1; i >= 0; i--) {
+        const holding = entry.holdings[i];
+        const reason = holding && this.#uncovered(entry.claim, holding.address);
+        if (holding === undefined || reason === undefined) continue;
+        entry.holdings.splice(i, 1);
+        this.#detach(entry, holding);
+        this.#release(entry, { reason, address: holding.address });
+      }
     }
   }
 
-  #lose(entry: Entry, holding: Holding<Entry>): boolean {
-    const reason = this.#uncovered(entry.claim, holding.address);
-    if (reason === undefined) return false;
-    this.#detach(entry, holding);
-    entry.released.push({ reason, address: holding.address });
-    return true;
-  }
-
-  #reattach(fresh: ReadonlyMap<Entry, readonly IpAddress[]>): void {
-    const held = [...fresh].filter(([, addresses]) => addresses.length > 0);
-    for (const [entry, addresses] of held.sort(([a], [b]) => Claim.compareAge(a.claim, b.claim))) {
-      this.#dirty.add(entry);
-      for (const address of addresses) {
+  #reattach(): void {
+    const held = this.#dirty.filter(entry => !entry.gone && entry.recall !== undefined && entry.recall.length > 0);
+    const isNew = (entry: Entry) => (entry.allocation === nothing ? 1 : 0);
+    for (const entry of held.sort((a, b) => isNew(a) - isNew(b) || Claim.compareAge(a.claim, b.claim))) {
+      for (const address of entry.recall ?? []) {
         if (entry.holdings.some(holding => IpAddress.equals(holding.address, address))) continue;
         const release = this.#invalid(entry.claim, address);
         if (release === undefined) this.#attach(entry, address);
-        else entry.released.push(release);
+        else this.#release(entry, release);
       }
     }
   }
@@ -239,42 +210,30 @@ export class Allocator {
   }
 
   #uncovered(claim: Claim, address: IpAddress): 'pool_gone' | 'selector_changed' | undefined {
-    let covered = false;
-    for (const { pool } of this.#space.containing(address)) {
-      if (pool.selector.matches(claim.labels)) return undefined;
-      covered = true;
+    let covered = this.#space.disjoint(address);
+    if (covered?.pool.selector.matches(claim.labels)) return undefined;
+    for (const space of this.#space.containing(address)) {
+      if (space.pool.selector.matches(claim.labels)) return undefined;
+      covered = space;
     }
-    if (covered) return 'selector_changed';
+    if (covered !== undefined) return 'selector_changed';
     return this.#keepUncovered ? undefined : 'pool_gone';
-  }
-
-  #attach(entry: Entry, address: IpAddress): void {
-    const holding = this.#holdings.attach(entry, address);
-    entry.holdings.push(holding);
-    this.#dirty.add(entry);
-    this.#touch(holding);
-    if (entry.claim.sharing !== undefined) this.#touchedKeys.add(entry.claim.sharing.key);
-  }
-
-  #touch(holding: Holding<Entry>): void {
-    this.#touched.set(holding.address, true);
   }
 
   /**
    * Gives to those that lack something, by age, until nobody can be given more. A second round is for those whom an
    * address given in the first one lets join it; what a third could give, the second has given.
    */
-  #serve(gone: readonly Entry[], moved: boolean): void {
-    const left = new Set(gone);
-    this.#waiting = this.#waiting.filter(entry => !left.has(entry));
-    const lacking = [...this.#dirty].filter(entry => !entry.waiting && !left.has(entry));
+  #serve(moved: boolean): void {
+    this.#waiting = this.#waiting.filter(entry => !entry.gone);
+    const lacking = this.#dirty.filter(entry => !entry.waiting && !entry.gone);
     for (const entry of lacking) entry.waiting = true;
-    this.#waiting = this.#waiting.concat(lacking);
-    if (lacking.length > 0) this.#waiting.sort((a, b) => Claim.compareAge(a.claim, b.claim));
+    if (lacking.length > 0)
+      this.#waiting = this.#waiting.concat(lacking).sort((a, b) => Claim.compareAge(a.claim, b.claim));
     for (let given = 1; given > 0 && this.#waiting.length > 0; ) {
       given = 0;
       for (const entry of this.#waiting) {
-        if (!moved && !this.#dirty.has(entry) && !this.#mayHelp(entry)) continue;
+        if (!moved && !entry.dirty && !this.#mayHelp(entry)) continue;
         const before = entry.holdings.length;
         this.#satisfy(entry);
         if (entry.holdings.length > before) given++;
@@ -288,11 +247,12 @@ export class Allocator {
   #mayHelp(entry: Entry): boolean {
     const { claim, refusals } = entry;
     if (claim.sharing !== undefined && this.#touchedKeys.has(claim.sharing.key)) return true;
-    return refusals.some(({ address, family }) =>
-      address !== undefined
-        ? this.#touched.has(address)
-        : family !== undefined && this.#groups(entry).some(group => group.first(family) !== undefined),
-    );
+    return refusals.some(({ reason, address, family }) => {
+      if (family !== undefined) return this.#groups(entry).some(group => group.first(family) !== undefined);
+      const holding = address && this.#holdings.get(address);
+      const wasHeld = reason === 'already_allocated' || reason === 'incompatible_service';
+      return holding === undefined ? wasHeld : holding.pass === this.#pass;
+    });
   }
 
   #satisfy(entry: Entry): void {
@@ -320,7 +280,7 @@ export class Allocator {
     )
       return;
     entry.refusals = refusals;
-    this.#dirty.add(entry);
+    this.#mark(entry);
   }
 
   #refuseRequested(claim: Claim, address: IpAddress): Refusal | undefined {
@@ -358,27 +318,40 @@ export class Allocator {
     return entry.groups;
   }
 
-  #finish(): readonly Allocation[] {
+  #finish(): AllocationResult {
+    const { claims, entries, allocations } = this.#list;
+    const changed: AllocationChange[] = [];
+    const few = this.#dirty.length < entries.length / 16;
     for (const entry of this.#dirty) {
-      if (entry.refusals.length === 0) entry.groups = undefined;
-      const addresses = entry.holdings.map(holding => holding.address);
-      if (!sameAllocation(entry, addresses))
-        entry.allocation = { addresses, refusals: entry.refusals, released: entry.released };
-      entry.released = [];
+      const change = renew(entry);
+      if (change !== undefined) changed.push(change);
+      if (few && !entry.gone) allocations[indexOf(this.#list, entry)] = entry.allocation;
     }
-    this.#dirty.clear();
+    if (!few) for (const [i, entry] of entries.entries()) allocations[i] = entry.allocation;
+    this.#dirty = [];
     this.#emptied.clear();
-    this.#touched.clear();
     this.#touchedKeys.clear();
-    this.#allocations = this.#entries.map(entry => entry.allocation);
-    return this.#allocations;
+    return { claims, allocations, changed };
   }
+}
+
+/** Ends the pass for one entry. Undefined when it has what it had. */
+function renew(entry: Entry): AllocationChange | undefined {
+  const { claim, allocation: before, refusals, released = [], gone } = entry;
+  const addresses = entry.holdings.map(holding => holding.address);
+  const same = !gone && sameAllocation(entry, addresses);
+  if (!same) entry.allocation = { addresses, refusals, released };
+  if (refusals.length === 0) entry.groups = undefined;
+  entry.released = undefined;
+  entry.recall = undefined;
+  entry.dirty = false;
+  return same ? undefined : { claim, before, after: gone ? undefined : entry.allocation };
 }
 
 function sameAllocation({ allocation, refusals, released }: Entry, addresses: readonly IpAddress[]): boolean {
   return (
     allocation !== nothing &&
-    released.length === 0 &&
+    released === undefined &&
     addresses.length === allocation.addresses.length &&
     addresses.every((address, i) => address === allocation.addresses[i]) &&
     refusals.length === allocation.refusals.length &&

@@ -1,8 +1,9 @@
 /** Why a claim has what it has, or nothing: every address, every refusal, and every pool's answer. */
 import { type Family, IpAddress } from '../net/ip.ts';
-import type { Allocation, Allocator } from './allocator.ts';
+import type { Allocator } from './allocator.ts';
 import { Claim } from './claim.ts';
 import { Conflict } from './conflict.ts';
+import type { Allocation } from './entry.ts';
 import { Pool } from './pool.ts';
 import { type PoolAnswerReason, poolAnswerText, Refusal } from './reason.ts';
 import { type SharingReason, sharingConflict } from './sharing.ts';

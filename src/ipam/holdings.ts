@@ -19,6 +19,8 @@ export class Holding<H extends Holder> {
   /** The sharing key of its holders, who all have the same; undefined when its holder has none. */
   key: string | undefined;
   sharers: Sharers | undefined;
+  /** The last pass in which somebody came or went. */
+  pass = 0;
 
   constructor(address: IpAddress, home: PoolSpace | undefined) {
     this.address = address;

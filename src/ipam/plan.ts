@@ -1,7 +1,7 @@
 /** What a change would do to addresses, before it is made: two allocations of the same claims, compared. */
 import { IpAddress } from '../net/ip.ts';
-import type { Allocation } from './allocator.ts';
 import { Claim } from './claim.ts';
+import type { Allocation } from './entry.ts';
 import { Refusal, Release } from './reason.ts';
 
 export type Outcome = 'gain' | 'lose' | 'move';

@@ -46,13 +46,14 @@ export function pass(
     const known = before.get(Claim.key(claim));
     return known?.claim.uid === claim.uid ? known : undefined;
   };
-  const changed = (claim: Claim) => {
+  const standing = (claim: Claim) => {
     const known = seen(claim);
-    return known === undefined || !Claim.sameRequest(known.claim, claim);
+    if (known === undefined) return 'new';
+    return Claim.sameRequest(known.claim, claim) ? 'unchanged' : 'edited';
   };
   for (const claim of byAge) now.set(Claim.key(claim), { claim, addresses: [], refusals: [] });
-  for (const again of [false, true]) {
-    for (const claim of byAge.filter(each => changed(each) === again)) {
+  for (const turn of ['unchanged', 'edited', 'new']) {
+    for (const claim of byAge.filter(each => standing(each) === turn)) {
       const mine = mustGet(now, claim);
       for (const address of seen(claim)?.addresses ?? claim.held) {
         if (holds(mine, address) || Claim.wants(claim, address) !== undefined) continue;

@@ -1,7 +1,8 @@
 /** Short spellings of pools and claims, and a reading of what came out, for the tests of ipam/. */
-import type { Allocation } from '../../src/ipam/allocator.ts';
+
 import { Allocator } from '../../src/ipam/allocator.ts';
 import { Claim } from '../../src/ipam/claim.ts';
+import type { Allocation } from '../../src/ipam/entry.ts';
 import type { Pool, PoolBlock, PoolSelector } from '../../src/ipam/pool.ts';
 import { Refusal } from '../../src/ipam/reason.ts';
 import type { SharingTerms } from '../../src/ipam/sharing.ts';
@@ -116,7 +117,11 @@ export class World {
   pass(): readonly Allocation[] {
     this.#sorted = [...this.claims.values()].sort(Claim.compareNames);
     const { keepUncovered } = this;
-    this.#last = this.allocator.allocate({ pools: [...this.pools.values()], claims: this.#sorted, keepUncovered });
+    this.#last = this.allocator.allocate({
+      pools: [...this.pools.values()],
+      claims: this.#sorted,
+      keepUncovered,
+    }).allocations;
     return this.#last;
   }
 
