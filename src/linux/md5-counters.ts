@@ -30,6 +30,6 @@ export function md5Suspicion(before: Md5Counters, after: Md5Counters, keyed: boo
     return 'segments without TCP MD5 signature arrived: the peer has no password';
   if (!keyed && after.unexpected > before.unexpected)
     return 'segments with a TCP MD5 signature arrived: the peer has a password and we have none';
-  if (keyed) return 'no answer: the password may differ, or the peer may have none';
+  if (keyed) return 'the TCP MD5 password may differ, or the peer may have none';
   return undefined;
 }

@@ -10,15 +10,12 @@ import type { Accept, ConnectHandler, NeighborChange, Outgoing, Transport } from
 import type { Libc } from './libc.ts';
 import { type Md5Counters, md5Suspicion, parseMd5Counters } from './md5-counters.ts';
 import { RouterDiscovery } from './router-discovery.ts';
-import { int } from './sockaddr.ts';
 import { TcpListeners } from './tcp-listeners.ts';
 import { openTcpSocket } from './tcp-socket.ts';
-import { describe, descriptor, sharedRead, TcpStream } from './tcp-stream.ts';
+import { describe, sharedRead, TcpStream } from './tcp-stream.ts';
 
 /** However long the speaker would wait: the reason should be known soon. */
 const CONNECT_TIMEOUT_MAX_MS = 10_000;
-const IPPROTO_TCP = 6;
-const TCP_USER_TIMEOUT = 18;
 
 export class TcpTransport implements Transport {
   readonly #libc: Libc;
@@ -47,15 +44,23 @@ export class TcpTransport implements Transport {
     // From here on the descriptor is Node's: only it may close it.
     const options = { fd, manualStart: true, onread: sharedRead(() => stream) };
     const socket = new Socket(options as object);
-    const failed = (error: Error) => {
+    const giveUp = () => {
+      cancel();
+      socket.removeAllListeners();
+      // A destroyed socket may still report.
+      socket.on('error', () => {});
       socket.destroy();
+    };
+    const failed = (error: Error) => {
+      giveUp();
       handler.failed(explain(error, remote, md5Before, transport.password !== undefined));
     };
+    // The kernel's own TCP_USER_TIMEOUT counts in whole SYN retries: a second at the least.
+    const cancel = this.#clock.after(Math.min(to.timeoutMs, CONNECT_TIMEOUT_MAX_MS), () => failed(new NoAnswerError()));
     socket.once('error', failed);
     socket.once('connect', () => {
+      cancel();
       socket.off('error', failed);
-      const own = descriptor(socket);
-      if (own !== undefined) this.#libc.setsockopt(own, IPPROTO_TCP, TCP_USER_TIMEOUT, int(0));
       try {
         stream = new TcpStream(socket, this.#libc);
       } catch (error) {
@@ -65,12 +70,7 @@ export class TcpTransport implements Transport {
       stream.attach(handler.connected(stream));
     });
     socket.connect({ host: hostOf(remote), port: remote.port });
-    return () => {
-      socket.removeAllListeners();
-      // A destroyed socket may still report.
-      socket.on('error', () => {});
-      socket.destroy();
-    };
+    return giveUp;
   }
 
   listen(listeners: readonly ListenConfig[], keys: readonly ListenKey[], accept: Accept): Promise<readonly string[]> {
@@ -92,7 +92,7 @@ export class TcpTransport implements Transport {
     this.#discovery?.close();
   }
 
-  #open({ remote, transport, ttl, timeoutMs }: Outgoing): number {
+  #open({ remote, transport, ttl }: Outgoing): number {
     const { family } = remote.address;
     const { localAddress, password, ttlSecurityHops } = transport;
     return openTcpSocket(this.#libc, {
@@ -103,10 +103,16 @@ export class TcpTransport implements Transport {
       device: transport.device,
       ttl,
       ttlMin: ttlSecurityHops === undefined ? undefined : 256 - ttlSecurityHops,
-      userTimeoutMs: Math.min(timeoutMs, CONNECT_TIMEOUT_MAX_MS),
       md5:
         password === undefined ? [] : [{ peers: Prefix.host(remote.address), key: new TextEncoder().encode(password) }],
     });
+  }
+}
+
+class NoAnswerError extends Error {
+  override name = 'NoAnswerError';
+  constructor() {
+    super('no answer');
   }
 }
 
@@ -129,7 +135,7 @@ function readMd5Counters(): Md5Counters {
 /** Why an attempt failed. Silence is all that a wrong MD5 key, or a TTL the peer refuses, ever gives. */
 function explain(error: Error, remote: Endpoint, before: Md5Counters, keyed: boolean): string {
   const what = `${hostOf(remote)} port ${remote.port}: ${describe(error)}`;
-  const timedOut = 'code' in error && error.code === 'ETIMEDOUT';
+  const timedOut = error instanceof NoAnswerError || ('code' in error && error.code === 'ETIMEDOUT');
   const suspicion = timedOut ? md5Suspicion(before, readMd5Counters(), keyed) : undefined;
   return suspicion === undefined ? what : `${what}; ${suspicion}`;
 }
