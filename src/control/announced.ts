@@ -205,8 +205,10 @@ function l2Refused({ node, l2 }: NodeDesired, facts: ServiceFacts, index: Backen
   visitL2Service(l2.plan, facts, {
     announce: ({ text }, _, policies) => {
       const reason = nodeRefusal(l2.plan, policies, facts, backends, node.name);
+      const here = ours.get(text);
       if (reason !== undefined) refuse(text, reason);
-      else if (ours.get(text)?.interfaces.links?.length === 0) refuse(text, 'no-interface');
+      else if (here === undefined) refuse(text, 'not-with-the-others');
+      else if (here.interfaces.links?.length === 0) refuse(text, 'no-interface');
     },
     refuse: (reason, type) => {
       const types = type === undefined ? (['LoadBalancerIP', 'ExternalIP'] as const) : [type];

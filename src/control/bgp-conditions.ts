@@ -31,14 +31,15 @@ export const conditionTypes = {
 /** Names in a message, at most; a policy may select hundreds of nodes. */
 const namesMax = 10;
 
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, namesMax).join(', ');
+function listed(names: readonly string[], separator = ', '): string {
+  const shown = names.slice(0, namesMax).join(separator);
   return names.length > namesMax ? `${shown} and ${names.length - namesMax} more` : shown;
 }
 
 function trouble(reason: Reason, details: readonly string[]): Trouble | undefined {
   if (details.length === 0) return undefined;
-  return { reason, message: `${reasons[reason].sentence}: ${listed(details)}. To mend it: ${reasons[reason].fix}.` };
+  const { sentence, fix } = reasons[reason];
+  return { reason, message: `${sentence}: ${listed(details, '; ')}. To mend it: ${fix}.` };
 }
 
 export function peeringPolicyConditions(

@@ -1,10 +1,9 @@
 /** Routes that come with a node: PodCIDRs, blocks of pod pools, addresses of interfaces. Reference §2.4. */
 import type { LabelSelector } from '../api/selector.ts';
 import type { Snapshot } from '../api/snapshot.ts';
-import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import type { FixedRoute, Grant, MissingRoute, PeerPlan } from './bgp-plan.ts';
-import type { NodeFacts } from './node.ts';
+import { isAnnounceable, type NodeFacts } from './node.ts';
 import { type ControlSettings, HostFacts } from './settings.ts';
 
 /** Whoever can be told a route of the family: a session that stays as it was is told too. */
@@ -61,12 +60,4 @@ export function interfaceRoutes(
   const usable = link.addresses.map(each => each.address).filter(isAnnounceable);
   if (usable.length === 0) return [{ ...about, reason: 'interface-without-address' }];
   return usable.map(address => ({ prefix: Prefix.host(address), source: { kind: 'interface', link: name }, grant }));
-}
-
-/** Addresses that mean something beyond their host and link. */
-export function isAnnounceable(address: IpAddress): boolean {
-  const mapped = IpAddress.unmapped(address) !== address;
-  return (
-    !mapped && !IpAddress.isLoopback(address) && !IpAddress.isMulticast(address) && !IpAddress.isLinkLocal(address)
-  );
 }

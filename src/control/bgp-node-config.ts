@@ -9,10 +9,9 @@ import type { Snapshot } from '../api/snapshot.ts';
 import type { Remote } from '../bgp/config.ts';
 import { type Family, IpAddress, type ZonedAddress } from '../net/ip.ts';
 import { planAdvertisements, type Speaking } from './bgp-advertisement.ts';
-import { isAnnounceable } from './bgp-fixed.ts';
 import { planPeer, unplanned, usableFamilies } from './bgp-peer.ts';
 import type { InstancePlan, PeerPlan } from './bgp-plan.ts';
-import { type NodeInputs, routerIdOf } from './node.ts';
+import { isAnnounceable, type NodeInputs, routerIdOf } from './node.ts';
 import { type Reason, Refusal } from './reason.ts';
 import { HostFacts } from './settings.ts';
 
@@ -70,6 +69,8 @@ function planNodePeer(peer: BgpNodePeer, localAsn: number, inputs: NodeInputs): 
     return { plan: unplanned({ ...base, families: [] }, state, refusals), families: [] };
   }
   const { families } = spec;
+  if (peer.peerASN === undefined)
+    return { plan: unplanned({ ...base, families: usableFamilies(families) }, 'keep', []), families };
   const skipped = (reason: Reason, detail = ''): PeerPlan =>
     unplanned({ ...base, families: usableFamilies(families) }, 'skip', [Refusal.of(reason, detail)]);
   if (typeof remote === 'string') return { plan: skipped(remote), families };

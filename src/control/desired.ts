@@ -102,7 +102,7 @@ export class NodeControl {
   }
 
   desired(snapshot: Snapshot, host?: HostFacts): NodeDesired {
-    const node = this.#facts.keep(nodeFacts(snapshot, this.#name, this.#settings.ipam));
+    const node = this.#facts.keep(nodeFacts(snapshot, this.#name, this.#settings.ipam, host));
     this.#backends.update(snapshot);
     const plan = this.#bgp.get([...bgpKinds.map(kind => listOf(snapshot, kind)), snapshot.faulty, node, host], () =>
       planBgp({ snapshot, node, settings: this.#settings, host }),

@@ -72,7 +72,7 @@ export class IpamControl {
   }
 
   /** Every Service, by namespace and name. */
-  get services(): readonly ServedService[] {
+  all(): readonly ServedService[] {
     return this.#services.all();
   }
 

@@ -8,7 +8,7 @@ import type { Labels } from '../api/selector.ts';
 import type { Snapshot } from '../api/snapshot.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
-import type { ControlSettings, HostFacts, PodIpam } from './settings.ts';
+import { type ControlSettings, HostFacts, type PodIpam } from './settings.ts';
 
 /** Kubernetes' own label for "no external load balancer traffic here"; its value does not matter (KEP-1143). */
 export const excludeLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
@@ -44,9 +44,31 @@ export interface NodeInputs {
   readonly host: HostFacts | undefined;
 }
 
-/** A node that no object describes has no labels, so that only selectors that match everything select it. */
-export function nodeFacts(snapshot: Snapshot, name: string, ipam: PodIpam): NodeFacts {
-  return factsOf(name, snapshot.get('Node', '', name), snapshot.get('CiliumNode', '', name), ipam);
+/**
+ * A node that no object describes has no labels, so that only selectors that match everything select it, and its address is
+ * what the host shows.
+ */
+export function nodeFacts(snapshot: Snapshot, name: string, ipam: PodIpam, host?: HostFacts): NodeFacts {
+  const node = snapshot.get('Node', '', name);
+  const cilium = snapshot.get('CiliumNode', '', name);
+  const facts = factsOf(name, node, cilium, ipam);
+  return node === undefined && cilium === undefined ? { ...facts, ipv4: hostIpv4(host) } : facts;
+}
+
+/** The first that means something beyond the host, on the link of the default route if there is one. */
+function hostIpv4(host: HostFacts | undefined): IpAddress | undefined {
+  const route = HostFacts.defaultRoute(host, 'ipv4');
+  const links = [HostFacts.link(host, route?.link ?? ''), ...(host?.links ?? [])].filter(link => link !== undefined);
+  const addresses = links.flatMap(link => link.addresses.map(each => each.address));
+  return addresses.find(address => address.family === 'ipv4' && isAnnounceable(address));
+}
+
+/** Addresses that mean something beyond their host and link. */
+export function isAnnounceable(address: IpAddress): boolean {
+  const mapped = IpAddress.unmapped(address) !== address;
+  return (
+    !mapped && !IpAddress.isLoopback(address) && !IpAddress.isMulticast(address) && !IpAddress.isLinkLocal(address)
+  );
 }
 
 /** Every node that a Node or a CiliumNode describes, by name; and `extra`, the node we are, even if none does. */

@@ -102,13 +102,13 @@ export const reasons = {
     sentence: 'the peer’s families do not include that of the address',
     fix: 'add the family to the peer’s families',
   },
-  'no-service-selector': {
-    sentence: 'there is no service selector, which selects no service',
-    fix: 'set serviceSelector; {} selects every service',
-  },
   'no-advertisement': {
     sentence: 'no CiliumBGPAdvertisement for services is selected for the peer and family',
     fix: 'set families[].advertisements in the CiliumBGPPeerConfig to the labels of a CiliumBGPAdvertisement',
+  },
+  'no-service-selector': {
+    sentence: 'there is no selector, which selects no service',
+    fix: 'add one; {} selects every service',
   },
   'service-not-selected': {
     sentence: 'the selector does not match the service',
@@ -188,6 +188,10 @@ export const reasons = {
   'node-not-selected': {
     sentence: 'no policy that selects the service selects this node',
     fix: 'change the labels of the node or the nodeSelector of the policy',
+  },
+  'not-with-the-others': {
+    sentence: 'another service on the same address cannot be served from this node',
+    fix: 'run ready pods of all services that share the address on the node, or set their traffic policies to Cluster',
   },
   'no-interface': {
     sentence: 'no interface of the node that is up matches the policy',

@@ -6,9 +6,10 @@ import { type Snapshot, SnapshotBuilder } from '../../src/api/snapshot.ts';
 import { IpamControl, type IpamDesired } from '../../src/control/ipam.ts';
 import { type IpamSettings, ipamDefaults } from '../../src/control/ipam-claims.ts';
 import type { IpamEvent } from '../../src/control/ipam-status.ts';
-import { IpamTarget } from '../../src/control/ipam-target.ts';
 import { applyStatement, type Managers, mergedStatus } from '../../src/directory/status.ts';
 import { IpAddress } from '../../src/net/ip.ts';
+import { IpamTarget } from '../../src/runtime/ipam-target.ts';
+import type { Store } from '../../src/runtime/ports.ts';
 
 type Raw = Record<string, unknown>;
 const day = '2024-01-01T00:00:00Z';
@@ -104,12 +105,20 @@ export class IpamWorld {
   }
 
   #start(): [IpamControl, IpamTarget] {
-    const applyStatus = async (ref: ObjectRef, manager: string, status: RawObject) => {
-      if (this.outage !== undefined) throw this.outage;
-      this.calls++;
-      return this.#apply(ref, manager, status);
+    const unused = () => {
+      throw new Error('not for statuses');
     };
-    return [new IpamControl(this.#settings), new IpamTarget({ applyStatus, record: event => this.events.push(event) })];
+    const store: Store = {
+      applyStatus: async (ref, manager, status) => {
+        if (this.outage !== undefined) throw this.outage;
+        this.calls++;
+        return this.#apply(ref, manager, status);
+      },
+      record: event => this.events.push(event),
+      snapshot: () => this.snapshot,
+      ...{ start: unused, subscribe: unused, read: unused, put: unused, remove: unused, close: unused },
+    };
+    return [new IpamControl(this.#settings), new IpamTarget(store, 'herald-ipam')];
   }
 
   /** The process ends and starts anew: nothing is left but the objects. */
@@ -181,7 +190,7 @@ export class IpamWorld {
 
   async pass(): Promise<void> {
     this.last = this.#control.reconcile(this.#builder.snapshot());
-    await this.#target.apply(this.last.writes, new AbortController().signal);
+    await this.#target.apply(this.last, new AbortController().signal);
   }
 
   /** Addresses in the Service's status. */
