@@ -281,11 +281,11 @@ function readTimer(
     notes.warn('ignored-field', at, `${field} is there, so it is ignored`, 'remove it');
   if (seconds !== undefined || text === undefined) return seconds ?? unset;
   const duration = parseDurationSeconds(text);
+  if (duration === 0) return unset;
   const fix = `write ${field} with a whole number from ${min} to ${max}`;
   if (duration === undefined) notes.error('bad-duration', at, `'${shorten(text)}' is no duration`, fix);
-  else if (duration === 0) return unset;
-  else if (!Number.isInteger(duration))
-    notes.error('bad-duration', at, `${shorten(text)} is no whole number of seconds`, fix);
-  else if (duration < min || duration > max) notes.error('out-of-range', at, `${shorten(text)} is out of range`, fix);
-  return duration ?? unset;
+  else if (!Number.isInteger(duration)) notes.error('bad-duration', at, `${text} is no whole number of seconds`, fix);
+  else if (duration < min || duration > max) notes.error('out-of-range', at, `${text} is out of range`, fix);
+  else return duration;
+  return unset;
 }

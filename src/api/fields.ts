@@ -58,6 +58,8 @@ export function object<S extends z.core.$ZodLooseShape>(
   const meta = { description: about, ...(cel.length === 0 ? {} : { 'x-kubernetes-validations': cel }) };
   if (rules.length === 0) return plain.meta(meta);
   const ruled = plain.check(({ value, issues }) => {
+    // A rule over a value that is wrong by itself would only repeat it.
+    if (issues.length > 0) return;
     for (const { holds, code, message, fix, field } of rules) {
       if (holds(value)) continue;
       const path = field === undefined ? [] : [field];
@@ -84,7 +86,7 @@ export function list<T extends z.ZodType>(
 }
 
 function refuseTwins({ value: items, issues }: z.core.ParsePayload<readonly unknown[]>, key: string): void {
-  if (items.length < 2) return;
+  if (items.length < 2 || issues.length > 0) return;
   const seen = new Set<unknown>();
   for (const [i, item] of items.entries()) {
     const value = (item as Readonly<Record<string, unknown>>)[key];

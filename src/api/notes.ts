@@ -114,7 +114,8 @@ function inWords(issue: z.core.$ZodIssue, value: unknown, text: string): Words {
   switch (issue.code) {
     case 'invalid_type': {
       const quotable = issue.expected === 'string' && (typeof value === 'number' || typeof value === 'boolean');
-      const fix = quotable ? `put it in quotes, so that it is text: "${text}"` : `write ${right}`;
+      const quoted = text === typeName(value) ? '' : `: "${text}"`;
+      const fix = quotable ? `put it in quotes, so that it is text${quoted}` : `write ${right}`;
       // A number that is not whole, or is NaN, has the right type and a wrong value.
       if (issue.expected === 'int' || issue.expected === 'number')
         return { code: 'wrong-type', message: `${text} is not a whole number`, fix };

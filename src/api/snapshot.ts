@@ -16,6 +16,8 @@ export interface Snapshot {
   /** Sorted by namespace and name, so that nothing depends on the order in which objects arrived. */
   list<K extends KindName>(kind: K): readonly Kinds[K][];
   get<K extends KindName>(kind: K, namespace: string, name: string): Kinds[K] | undefined;
+  /** Kinds of which there are objects. */
+  kinds(): readonly KindName[];
   /** Sorted by kind, namespace and name. */
   readonly faulty: readonly FaultyObject[];
 }
@@ -79,6 +81,10 @@ class Frozen implements Snapshot {
   constructor(lists: ReadonlyMap<KindName, readonly Entry[]>, faulty: readonly FaultyObject[]) {
     this.#lists = lists;
     this.faulty = faulty;
+  }
+
+  kinds(): readonly KindName[] {
+    return [...this.#lists].filter(([, list]) => list.length > 0).map(([kind]) => kind);
   }
 
   list<K extends KindName>(kind: K): readonly Kinds[K][] {

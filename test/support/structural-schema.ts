@@ -57,7 +57,6 @@ function nodeFaults(schema: Schema, path: string): string[] {
     say('has no value in range');
   if (schema['default'] !== undefined)
     for (const fault of valueFaults(schema, schema['default'])) say(`default ${fault}`);
-  say('restricts metadata');
   faults.push(...listFaults(schema, path), ...ruleFaults(schema, path), ...childFaults(schema, path));
   return faults;
 }
