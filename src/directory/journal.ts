@@ -84,6 +84,7 @@ export class Journal<V> {
   #file: OpenFile | undefined;
   #queue: Waiting<V>[] = [];
   #running: Promise<void> | undefined;
+  #closed = false;
 
   constructor(options: JournalOptions<V>) {
     this.#options = options;
@@ -115,6 +116,7 @@ export class Journal<V> {
    * its changes are on the disk; rejects with what it threw. Decisions that arrive together share one write.
    */
   transact<T>(decide: (transaction: Transaction<V>) => T): Promise<T> {
+    if (this.#closed) return Promise.reject(new Error(`${this.#path}: closed`));
     if (this.#queue.length >= queueMax)
       return Promise.reject(new Error(`${this.#path}: ${queueMax} writes are waiting`));
     return new Promise<T>((resolve, reject) => {
@@ -131,11 +133,13 @@ export class Journal<V> {
 
   /** Takes in what other processes wrote. */
   refresh(): void {
+    if (this.#closed) return;
     this.#changed(this.#read());
   }
 
   /** Resolves when everything that was asked for is on the disk or refused. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#running;
     if (this.#file !== undefined) closeSync(this.#file.fd);
     this.#file = undefined;

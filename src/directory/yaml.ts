@@ -146,15 +146,19 @@ class Conversion {
 
   value(node: unknown, offset: number): Sized {
     const sized = this.#sized(node, offset);
-    if (sized.chars > yamlLimits.expandedChars)
-      throw fault(
-        this.#text,
-        offset,
-        `aliases expand to more than ${yamlLimits.expandedChars} characters`,
-        'repeat less',
-      );
     if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor) this.#anchors.set(node.anchor, sized);
     return sized;
+  }
+
+  /** Asked after each part, so that nothing larger is ever made. */
+  #checkSize(chars: number, offset: number): void {
+    if (chars <= yamlLimits.expandedChars) return;
+    throw fault(
+      this.#text,
+      offset,
+      `aliases expand to more than ${yamlLimits.expandedChars} characters`,
+      'repeat less',
+    );
   }
 
   #sized(node: unknown, offset: number): Sized {
@@ -167,6 +171,7 @@ class Conversion {
         const { value, chars: more } = this.value(item, start(item) ?? offset);
         items.push(value);
         chars += more;
+        this.#checkSize(chars, start(item) ?? offset);
       }
       return { value: items, chars };
     }
@@ -190,6 +195,7 @@ class Conversion {
       const key = String(isScalar(pair.key) ? pair.key.value : pair.key);
       const { value, chars: more } = this.value(pair.value, start(pair.value) ?? at);
       chars += key.length + more + 2;
+      this.#checkSize(chars, at);
       if (isMergeKey(pair.key)) merged.push(...(Array.isArray(value) ? value : [value]));
       else if (entries.has(key))
         throw fault(this.#text, at, `the key '${shown(key)}' is there twice`, 'keep one of the two');
