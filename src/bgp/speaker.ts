@@ -188,7 +188,8 @@ export class Speaker {
   #begin(config: SpeakerConfig, first: boolean, nowMs: number): void {
     this.#removeAllBut([], nowMs);
     const { asn, routerId, clusterId } = config;
-    const rib = new Rib({ asn, routerId, clusterId });
+    // Peers choose what is hashed: they must not know how.
+    const rib = new Rib({ asn, routerId, clusterId, hashSeed: Math.floor(this.#env.random() * 2 ** 32) });
     this.#rib = rib;
     this.#host = this.#hostFor(rib, { asn, routerId });
     rib.originate(this.#announced);
