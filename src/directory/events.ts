@@ -3,7 +3,7 @@ import { ObjectRef } from '../api/object.ts';
 import type { Clock, EventRecord, Log } from '../runtime/ports.ts';
 import type { Journal } from './journal.ts';
 import { isMapping } from './manifest.ts';
-import type { ObjectRecord } from './record.ts';
+import { isRecord, type ObjectRecord } from './record.ts';
 
 export interface StoredEvent extends EventRecord {
   readonly count: number;
@@ -18,11 +18,12 @@ export type Stored = ObjectRecord | StoredEvent;
 export const eventsMax = 1000;
 const keyPrefix = 'event ';
 
-/** Undefined for what is no event. */
-export function decodeEvent(value: unknown): StoredEvent | undefined {
-  if (!isMapping(value) || !isMapping(value['about']) || typeof value['lastTime'] !== 'string') return undefined;
-  // Written by this file and guarded by a checksum.
-  return value as unknown as StoredEvent;
+export function isStored(value: unknown): value is Stored {
+  return isRecord(value) || isEvent(value);
+}
+
+function isEvent(value: unknown): value is StoredEvent {
+  return isMapping(value) && isMapping(value['about']) && typeof value['lastTime'] === 'string';
 }
 
 export class EventLog {
@@ -47,7 +48,7 @@ export class EventLog {
     const { about, type, reason, message } = event;
     this.#journal
       .transact(transaction => {
-        const before = decodeEvent(transaction.get(key)?.value);
+        const before = eventOf(transaction.get(key)?.value);
         const count = (before?.count ?? 0) + 1;
         transaction.set(key, {
           about,
@@ -78,11 +79,15 @@ export class EventLog {
   }
 
   list(): readonly StoredEvent[] {
-    return [...this.#keys].flatMap(key => decodeEvent(this.#journal.get(key)?.value) ?? []);
+    return [...this.#keys].flatMap(key => eventOf(this.#journal.get(key)?.value) ?? []);
   }
 
   #note(key: string): void {
     this.#keys.delete(key);
     this.#keys.add(key);
   }
+}
+
+function eventOf(value: Stored | undefined): StoredEvent | undefined {
+  return isEvent(value) ? value : undefined;
 }

@@ -50,8 +50,8 @@ export interface JournalOptions<V> {
   readonly dir: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** Undefined for a value that makes no sense: it is left out. */
-  readonly decode: (value: unknown) => V | undefined;
+  /** A value that is none of ours is left out. */
+  readonly isValue: (value: unknown) => value is V;
   /** Rewritten when it is larger than this and than three times what is alive in it. */
   readonly compactMinBytes?: number;
 }
@@ -306,8 +306,7 @@ export class Journal<V> {
       );
     const { key, seq, value } = parsed;
     if (key === undefined) return '';
-    const decoded = value === undefined ? undefined : this.#options.decode(value);
-    this.#keep(key, decoded === undefined ? undefined : { seq, value: decoded, bytes: text.length + 1 });
+    this.#keep(key, this.#options.isValue(value) ? { seq, value, bytes: text.length + 1 } : undefined);
     return key;
   }
 }

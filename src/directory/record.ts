@@ -23,11 +23,9 @@ export interface ObjectRecord {
   readonly object?: RawObject;
 }
 
-/** Undefined for what is no record. */
-export function decodeRecord(value: unknown): ObjectRecord | undefined {
-  if (!isMapping(value) || !isMapping(value['ref']) || typeof value['uid'] !== 'string') return undefined;
-  // Written by this file and guarded by a checksum.
-  return value as unknown as ObjectRecord;
+/** Written by this file and guarded by a checksum: it only has to be told from what else there is. */
+export function isRecord(value: unknown): value is ObjectRecord {
+  return isMapping(value) && isMapping(value['ref']) && typeof value['uid'] === 'string';
 }
 
 /** Who a raw object of a kind we know is; undefined for others and for those that do not say. */

@@ -12,7 +12,7 @@ import { type Fault, ObjectRef, type RawObject } from '../api/object.ts';
 import { parseObject } from '../api/parse.ts';
 import { type Snapshot, SnapshotBuilder } from '../api/snapshot.ts';
 import { type Clock, ConflictError, type EventRecord, type Log, type Store } from '../runtime/ports.ts';
-import { decodeEvent, EventLog, type Stored, type StoredEvent } from './events.ts';
+import { EventLog, isStored, type Stored, type StoredEvent } from './events.ts';
 import { ManifestFolder } from './folder.ts';
 import { Journal } from './journal.ts';
 import type { Manifest } from './manifest.ts';
@@ -20,7 +20,7 @@ import { loadManifest } from './manifest-file.ts';
 import { type Finding, faultsOfFile } from './manifests.ts';
 import { Orphans } from './orphans.ts';
 import { problemsOf } from './problems.ts';
-import { adopt, decodeRecord, type ObjectRecord, overwrite, refOf, wholeObject } from './record.ts';
+import { adopt, isRecord, type ObjectRecord, overwrite, refOf, wholeObject } from './record.ts';
 import { sameValue } from './same.ts';
 import { isBroken, Sources } from './sources.ts';
 import { watchState } from './state-watch.ts';
@@ -73,8 +73,7 @@ export class DirectoryStore implements Store {
   constructor(options: DirectoryStoreOptions) {
     const { manifestsDir, stateDir, clock, log } = options;
     this.#options = options;
-    const decode = (value: unknown) => decodeRecord(value) ?? decodeEvent(value);
-    this.#journal = new Journal<Stored>({ dir: stateDir, clock, log, decode });
+    this.#journal = new Journal<Stored>({ dir: stateDir, clock, log, isValue: isStored });
     this.#events = new EventLog(this.#journal, clock, log);
     this.#orphans = new Orphans({
       clock,
@@ -365,7 +364,7 @@ function watchOf({ watch }: DirectoryStoreOptions): Pick<DirectoryStoreOptions, 
 }
 
 function objectOf(value: Stored | undefined): ObjectRecord | undefined {
-  return value !== undefined && 'ref' in value ? value : undefined;
+  return isRecord(value) ? value : undefined;
 }
 
 function isKind(kind: string): kind is KindName {
