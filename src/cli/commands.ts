@@ -15,6 +15,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'what a running Herald holds and what it is doing',
     load: async () => (await import('./status.ts')).status,
   },
+  announced: {
+    summary: 'what a running Herald announces, and what not and why',
+    load: async () => (await import('./announced.ts')).announced,
+  },
   check: {
     summary: 'find every fault in manifests before they are applied',
     load: async () => (await import('./check.ts')).check,

@@ -25,7 +25,7 @@ const rows = {
   cilium_operator_lbipam_services_matching_total: row('gauge', 'Services that at least one pool selects'),
   cilium_operator_lbipam_services_unsatisfied_total: row('gauge', 'Services that lack an address they asked for'),
   herald_objects: row('gauge', 'Objects in the newest snapshot', ['kind']),
-  herald_faulty_objects: row('gauge', 'Objects with faults that refuse them or warn', ['kind', 'severity']),
+  herald_faulty_objects: row('gauge', 'Objects with faults that refuse them or warn', ['severity']),
   herald_target_failures: row('gauge', 'Failures in a row of a target; 0 when it works', ['target']),
   herald_reconcile_duration_seconds: { ...row('histogram', 'Time to compute one pass'), buckets: passBuckets },
   herald_resident_memory_bytes: row('gauge', 'Resident memory of the process'),
