@@ -104,7 +104,8 @@ export class ExportGroup {
    */
   lookUp(set: number, slot: number, family: number, prefixClass: number, ownNextHop: boolean): number {
     const cache = this.#cache;
-    const source = (slot << 2) | (family << 1) | (ownNextHop ? 1 : 0);
+    const number = slot === OWN_SLOT ? 0 : (this.#cx.peers[slot]?.source ?? 0);
+    const source = (number << 2) | (family << 1) | (ownNextHop ? 1 : 0);
     if (cache.find(set, source, prefixClass)) {
       this.note = cache.note;
       return cache.value;

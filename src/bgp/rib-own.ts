@@ -24,6 +24,7 @@ export class RibOwn {
   #audienceByKeys = new Map<string, number>();
   /** By family index: what we have, as row and audience in turn. */
   #have: number[][] = Family.all.map(() => []);
+  #all: readonly Announcement[] = [];
   // The last announcement encoded, for most are like the one before.
   #last: Announcement | undefined;
   #lastSet = 0;
@@ -51,31 +52,75 @@ export class RibOwn {
   }
 
   replace(all: readonly Announcement[]): void {
-    const had = this.#have;
+    const before = this.#all;
+    this.#all = all;
+    if (all === before) return;
+    const { removed, added } = middles(before, all);
+    const few = removed.length + added.length < all.length;
+    const places = few ? this.#placesOf(removed, added, before.length) : undefined;
+    this.#replace(places?.gone ?? this.#have, added, places === undefined ? all : undefined, places?.kept);
+  }
+
+  /** What was `had` and is not among the wanted goes. */
+  #replace(
+    had: readonly (readonly number[])[],
+    added: readonly Announcement[],
+    whole: readonly Announcement[] | undefined,
+    kept: readonly number[][] = Family.all.map(() => []),
+  ): void {
     this.#have = Family.all.map(() => []);
-    for (const announcement of all) this.#want(announcement);
+    for (const announcement of whole ?? added) this.#want(announcement);
     this.#setLast(undefined, 0);
     for (const [index, table] of this.#tables.entries()) {
+      const have = this.#have[index] ?? [];
       this.#removeUnwanted(table, had[index] ?? []);
       const { flags } = table.paths;
-      for (const path of this.#paths(table, this.#have[index] ?? []))
-        flags[path] = (flags[path] as number) & ~PATH_WANTED;
+      for (const path of this.#paths(table, have)) flags[path] = (flags[path] as number) & ~PATH_WANTED;
+      this.#have[index] = (kept[index] ?? []).concat(have);
     }
     this.#dropAudiences();
   }
 
-  #want(announcement: Announcement): void {
+  /**
+   * Where the few that changed are: `gone` may have lost its announcement, `kept` did not. Undefined where an announcement is in the
+   * set twice, before or now: then only going through all of them tells which one counts.
+   */
+  #placesOf(removed: readonly Announcement[], added: readonly Announcement[], before: number) {
+    if (this.#have.reduce((sum, have) => sum + have.length / 2, 0) !== before) return undefined;
+    const gone = Family.all.map((): number[] => []);
+    const goneKeys = gone.map(() => new Set<number>());
+    const newKeys = gone.map(() => new Set<number>());
+    for (const announcement of removed) {
+      const { index, row, audience } = this.#placeOf(announcement);
+      gone[index]?.push(row, audience);
+      goneKeys[index]?.add(keyOf(row, audience));
+    }
+    for (const announcement of added) {
+      const { index, row, audience, table } = this.#placeOf(announcement);
+      const key = keyOf(row, audience);
+      const isTaken = table.pathOf(row, OWN_SLOT, audience) !== 0 && goneKeys[index]?.has(key) !== true;
+      if (isTaken || newKeys[index]?.has(key) === true) return undefined;
+      newKeys[index]?.add(key);
+    }
+    const kept = this.#have.map((have, index) => without(have, goneKeys[index] ?? new Set()));
+    return { gone, kept };
+  }
+
+  #placeOf(announcement: Announcement) {
     const { index } = Family.row(Family.ofIp(announcement.prefix.address.family));
     const table = this.#tables[index] as RibTable;
+    return { index, table, row: obtainRow(table, announcement), audience: this.#audience(announcement.peers) };
+  }
+
+  #want(announcement: Announcement): void {
+    const { index, table, row, audience } = this.#placeOf(announcement);
     const { log, paths } = table;
-    const row = obtainRow(table, announcement);
-    const audience = this.#audience(announcement.peers);
     const old = table.pathOf(row, OWN_SLOT, audience);
     const flags = old === 0 ? 0 : (paths.flags[old] as number);
     const before = log.end;
     const set = this.#encode(announcement);
-    table.put(row, OWN_SLOT, audience, set, flags | PATH_WANTED, this.#counts);
     const changed = old === 0 || paths.effective[old] !== set;
+    table.put(row, OWN_SLOT, audience, set, flags | PATH_WANTED, this.#counts);
     // Another path may be the best one, and yet somebody is told this one.
     if (changed && log.end === before) table.touch(row);
     if ((flags & PATH_WANTED) === 0) this.#have[index]?.push(row, audience);
@@ -144,6 +189,34 @@ export class RibOwn {
     this.#last = announcement;
     this.#lastSet = set;
   }
+}
+
+/** What lies between a common beginning and a common end, told by identity. */
+function middles(before: readonly Announcement[], after: readonly Announcement[]) {
+  const shorter = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < shorter && before[head] === after[head]) head++;
+  let tail = 0;
+  while (tail < shorter - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail++;
+  return {
+    removed: before.slice(head, before.length - tail),
+    added: after.slice(head, after.length - tail),
+  };
+}
+
+function keyOf(row: number, audience: number): number {
+  return row * 2 ** 20 + audience;
+}
+
+/** Pairs of row and audience whose key is not among these. */
+function without(pairs: readonly number[], keys: ReadonlySet<number>): number[] {
+  if (keys.size === 0) return pairs.slice();
+  const out: number[] = [];
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [row, audience] = [pairs[i] as number, pairs[i + 1] as number];
+    if (!keys.has(keyOf(row, audience))) out.push(row, audience);
+  }
+  return out;
 }
 
 /** One that names its peers goes before one for everybody. */

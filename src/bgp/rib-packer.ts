@@ -8,7 +8,8 @@ import { nlriOctets, writeNlri } from './nlri.ts';
 import type { RibTable } from './rib-table.ts';
 import { HEADER_OCTETS } from './update.ts';
 
-const BATCH_MAX = 4096;
+/** As many /32s as 40 KiB hold; longer batches would only pack a little better. */
+const BATCH_MAX = 8192;
 const TYPE_UPDATE = 2;
 /** Header, and the lengths of withdrawn routes and of attributes. */
 const FRAME_OCTETS = HEADER_OCTETS + 4;
@@ -29,8 +30,8 @@ export class Packer {
   readonly #fill = new Uint32Array(BATCH_MAX + 1);
   #buckets = 1;
   /** Set → bucket, by open addressing; an entry counts only with the mark of this batch. */
-  readonly #index = new Uint32Array(4 * BATCH_MAX);
-  readonly #marks = new Uint32Array(4 * BATCH_MAX);
+  readonly #index = new Uint32Array(2 * BATCH_MAX);
+  readonly #marks = new Uint32Array(2 * BATCH_MAX);
   #mark = 0;
   #lastBucket = 0;
   // The batch: where it goes, and how much of the room is spoken for.
@@ -134,7 +135,7 @@ export class Packer {
 
   #bucketOf(set: number): number {
     const mask = this.#index.length - 1;
-    let at = Math.imul(set, 0x9e3779b1) >>> 16;
+    let at = Math.imul(set, 0x9e3779b1) >>> 15;
     for (at &= mask; this.#marks[at] === this.#mark; at = (at + 1) & mask) {
       const bucket = this.#index[at] as number;
       if (this.#set[bucket] === set) return bucket;

@@ -1,5 +1,5 @@
 /** What the RIB holds about one peer: its view, and what it has in each family. */
-import type { IpAddress } from '../net/ip.ts';
+import { IpAddress } from '../net/ip.ts';
 import type { AdjOut } from './adj-out.ts';
 import type { AttributeContext } from './attribute.ts';
 import type { DecisionPeer } from './decision.ts';
@@ -17,6 +17,11 @@ export class RibPeer implements DecisionPeer {
   routerId: number;
   remoteAddress: IpAddress;
   import: RibImport;
+  /**
+   * Another number for every peer there ever was, and for what a peer becomes when something changes that its routes are judged by after
+   * import: what is remembered of one is never taken for the other's.
+   */
+  source: number;
   /** How its UPDATEs are to be read. */
   context: AttributeContext;
   /** By family index. */
@@ -24,8 +29,9 @@ export class RibPeer implements DecisionPeer {
   /** By family index; undefined for a family that the session does not carry. */
   readonly out: (AdjOut | undefined)[] = familyRows.map(() => undefined);
 
-  constructor(slot: number, view: PeerView, imports: RibImport) {
+  constructor(slot: number, source: number, view: PeerView, imports: RibImport) {
     this.slot = slot;
+    this.source = source;
     this.view = view;
     this.import = imports;
     this.external = isExternal(view);
@@ -43,6 +49,11 @@ export class RibPeer implements DecisionPeer {
     this.remoteAddress = view.remoteAddress;
     this.context = contextOf(view);
   }
+}
+
+/** Whether routes of the one are judged after import as those of the other. */
+export function isSameSource(a: PeerView, b: PeerView): boolean {
+  return a.kind === b.kind && a.routerId === b.routerId && IpAddress.equals(a.remoteAddress, b.remoteAddress);
 }
 
 export function isExternal(view: PeerView): boolean {

@@ -111,11 +111,12 @@ export class RibTable {
     this.log.append(row);
   }
 
-  /** What the steps ask about a peer has changed. */
+  /** What is asked about a peer that has a path has changed: the best path may be another one, or go to others. */
   reconsider(row: number): void {
     const head = this.rows.head[row] as number;
     const effective = this.paths.effective[head] as number;
     this.#chooseAgain(row, effective !== 0, effective, head);
+    this.touch(row);
   }
 
   #replace(row: number, path: number, raw: number, effective: number, flags: number, counts: PathCounts): void {

@@ -16,7 +16,7 @@ import { RibImport } from './rib-import.ts';
 import { RibOwn } from './rib-own.ts';
 import { Packer } from './rib-packer.ts';
 import { PATH_REASON, PATH_STALE, PATH_UNREFRESHED } from './rib-paths.ts';
-import { RibPeer } from './rib-peer.ts';
+import { isSameSource, RibPeer } from './rib-peer.ts';
 import { RibReader } from './rib-read.ts';
 import { RibTable } from './rib-table.ts';
 import type { AdvertisedView, PeerCounts, PeerView, RibCounts, RibSelf, RouteView, UpdateOutcome } from './rib-view.ts';
@@ -32,6 +32,8 @@ export class Rib {
   readonly #exports: AttributeStore;
   readonly #tables: readonly RibTable[];
   readonly #peers: (RibPeer | undefined)[] = [];
+  /** Numbers given to peers so far; see RibPeer.source. */
+  #sources = 0;
   readonly #groups = new Map<string, ExportGroup>();
   readonly #own: RibOwn;
   readonly #adjIn: AdjIn;
@@ -63,7 +65,7 @@ export class Rib {
     const kept = this.#peers[slot];
     if (!(slot >= 0 && slot <= SLOT_MAX) || kept?.up) throw new RangeError(`slot ${slot} is not free`);
     const imports = new RibImport(this.#attributes, this.#self, view, compilePolicy(view.import));
-    if (kept === undefined) this.#peers[slot] = new RibPeer(slot, view, imports);
+    if (kept === undefined) this.#peers[slot] = new RibPeer(slot, ++this.#sources, view, imports);
     else {
       this.#becomes(kept, view, imports);
       kept.up = true;
@@ -199,9 +201,10 @@ export class Rib {
     return out === undefined ? [] : this.#reader.advertised(out);
   }
 
-  /** Sets referenced anywhere: for tests that nothing leaks. */
-  get heldSets(): number {
-    return this.#attributes.store.size + this.#exports.size;
+  /** Prefixes, paths and attribute sets kept in any way; 0 once all peers and own routes are gone. */
+  get held(): number {
+    const rows = this.#tables.reduce((sum, table) => sum + table.rows.size + table.paths.size, 0);
+    return rows + this.#attributes.store.size + this.#exports.size;
   }
 
   #peer(slot: number): RibPeer {
@@ -232,13 +235,14 @@ export class Rib {
   /** The peer's view changes while it has routes here. */
   #becomes(peer: RibPeer, view: PeerView, imports: RibImport): void {
     const old = peer.import;
-    const reordered = peer.routerId !== view.routerId;
+    const same = isSameSource(peer.view, view);
+    if (!same) peer.source = ++this.#sources;
     peer.become(view, imports);
-    if (imports.key !== old.key || reordered) this.#importAgain(peer, reordered);
+    if (imports.key !== old.key || !same) this.#importAgain(peer, !same);
     old.dispose();
   }
 
-  #importAgain(peer: RibPeer, reordered: boolean): void {
+  #importAgain(peer: RibPeer, judgeAgain: boolean): void {
     for (const [index, table] of this.#tables.entries()) {
       const counts = peer.counts[index];
       if (counts === undefined || counts.received === 0) continue;
@@ -253,7 +257,7 @@ export class Rib {
         );
         const flags = ((table.paths.flags[path] as number) & ~PATH_REASON) | peer.import.reason;
         table.revise(row, path, effective, flags, counts);
-        if (reordered) table.reconsider(row);
+        if (judgeAgain) table.reconsider(row);
       }
     }
   }
