@@ -1,4 +1,4 @@
-/** CiliumBGPAdvertisement (cilium.io/v2, v2alpha1): what is said to peers, and with which attributes. Reference §1.4. */
+/** CiliumBGPAdvertisement (cilium.io/v2, v2alpha1): what peers are told, with which attributes. Reference §1.4. */
 import type { z } from 'zod';
 import {
   attributeFields,

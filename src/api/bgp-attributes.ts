@@ -65,7 +65,7 @@ export const familyFields = {
 };
 
 /** The names manifests use (RFC 1997 §2 and IANA's registry), with their values. */
-export const wellKnownCommunities = {
+const wellKnownCommunities = {
   internet: 0,
   'planned-shut': 0xffff_0000,
   'accept-own': 0xffff_0001,

@@ -1,4 +1,4 @@
-/** CiliumBGPClusterConfig (cilium.io/v2, v2alpha1): BGP instances and their peers for a set of nodes. Reference §1.4. */
+/** CiliumBGPClusterConfig (cilium.io/v2, v2alpha1): BGP instances and peers for a set of nodes. Reference §1.4. */
 import type { z } from 'zod';
 import type { Family, ZonedAddress } from '../net/ip.ts';
 import { asn, conditionStatus, ipText, list, name, object, oneOf, port, readConditions, text } from './fields.ts';
@@ -14,7 +14,7 @@ export type AutoDiscovery =
   | { readonly mode: 'DefaultGateway'; readonly addressFamily: Family }
   | { readonly mode: 'Unnumbered'; readonly interface: string };
 
-export interface BgpPeer {
+interface BgpPeer {
   readonly name: string;
   readonly peerAddress: ZonedAddress | undefined;
   /** 0 accepts whatever AS the peer's OPEN carries. */

@@ -6,7 +6,7 @@ import type { Condition, ObjectMeta } from './object.ts';
 import { readAddress, readZonedAddress } from './value-field.ts';
 
 /** What is undefined keeps the cluster configuration's value. */
-export interface BgpInstanceOverride {
+interface BgpInstanceOverride {
   readonly name: string;
   /** IPv4. */
   readonly routerID: IpAddress | undefined;

@@ -44,12 +44,12 @@ export interface BgpNodeInstance {
   readonly peers: readonly BgpNodePeer[];
 }
 
-export interface RouteCount extends AddressFamily {
+interface RouteCount extends AddressFamily {
   readonly received: number | undefined;
   readonly advertised: number | undefined;
 }
 
-export interface BgpPeerStatus {
+interface BgpPeerStatus {
   readonly name: string;
   readonly peerAddress: string;
   readonly peerASN: number | undefined;

@@ -17,7 +17,7 @@ import type { Condition, ObjectMeta } from './object.ts';
 import { LabelSelector } from './selector.ts';
 import { labelSelector, readSelector } from './selector-field.ts';
 
-export interface BfdSettings {
+interface BfdSettings {
   readonly enabled: boolean;
   readonly transmitIntervalMilliseconds: number;
   readonly receiveIntervalMilliseconds: number;

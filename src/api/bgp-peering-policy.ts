@@ -43,7 +43,7 @@ export interface AdvertisedPathAttributes extends PathAttributes {
   readonly selector: LabelSelector;
 }
 
-export interface Neighbor {
+interface Neighbor {
   /** Written as a host prefix, `10.0.0.1/32`. */
   readonly peerAddress: IpAddress;
   readonly peerPort: number;
@@ -125,7 +125,7 @@ const virtualRouter = object('A BGP speaker, one on every selected node.', {
   localASN: asn('Its AS number, which also tells it from the other virtual routers.', 0),
   exportPodCIDR: flag("Announce the node's pod CIDRs.").default(false),
   podIPPoolSelector: labelSelector(
-    'Pod pools whose blocks on this node are announced, by their labels and by io.cilium.podippool.name. Absent means none.',
+    'Pod pools whose blocks here are announced, by their labels and by io.cilium.podippool.name. Absent means none.',
   ),
   serviceSelector: labelSelector(
     'Services to announce, by their labels and by io.kubernetes.service.namespace and io.kubernetes.service.name. ' +

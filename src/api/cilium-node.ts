@@ -1,4 +1,4 @@
-/** CiliumNode (cilium.io/v2), read where Cilium hands out pod addresses: a node's PodCIDRs and pool blocks. Reference §2.4. */
+/** CiliumNode (cilium.io/v2), read where Cilium hands out pod addresses: a node's networks. Reference §2.4. */
 import { IpAddress } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
 import { list, object, text } from './fields.ts';

@@ -1,13 +1,13 @@
 /**
- * Kind definitions as CustomResourceDefinitions (apiextensions.k8s.io/v1): plain data, to be written as YAML. The schemas
- * are structural; every version has the same one, so that none needs converting.
+ * Kind definitions as CustomResourceDefinitions (apiextensions.k8s.io/v1): plain data, to be written as YAML.
+ * The schemas are structural; every version has the same one, so that none needs converting.
  */
 import { z } from 'zod';
 import type { CrdFacts, Kind } from './kind.ts';
 import { type KnownObject, kinds } from './kinds.ts';
 import type { RawObject } from './object.ts';
 
-export interface Crd {
+interface Crd {
   /** `ciliumloadbalancerippools.cilium.io`. */
   readonly name: string;
   readonly owner: CrdFacts['owner'];

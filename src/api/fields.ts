@@ -1,7 +1,7 @@
 /**
- * The fields schemas are made of. Each says three things once: what it accepts, what `kubectl explain` shows, and, as its
- * zod message, a noun phrase for what would be right, from which faults are worded (notes.ts). Cross-field rules are one
- * row for both readers: CEL for the API server, a predicate for Herald.
+ * The fields schemas are made of. Each says three things once: what it accepts, what `kubectl explain` shows and, as
+ * its zod message, a noun phrase for what would be right, from which faults are worded (notes.ts). Cross-field rules
+ * are one row for both readers: CEL for the API server, a predicate for Herald.
  */
 import { z } from 'zod';
 import type { Condition, FaultCode } from './object.ts';

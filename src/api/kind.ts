@@ -1,10 +1,10 @@
-/** What is known about a kind: one definition each, from which parsing, defaults, limits, the CRD and the paths all follow. */
+/** What is known about a kind: one definition each, from which parsing, defaults, limits and the CRD follow. */
 import type { z } from 'zod';
 import type { Notes } from './notes.ts';
 import type { FaultCode, ObjectMeta } from './object.ts';
 
 /** A column that `kubectl get` prints. */
-export interface Column {
+interface Column {
   readonly name: string;
   readonly type: 'string' | 'boolean' | 'date' | 'integer';
   readonly jsonPath: string;
@@ -34,7 +34,7 @@ export interface CrdFacts {
 }
 
 /** `body` is everything beside apiVersion, kind, metadata and status. */
-export interface KindDefinition<V, B extends z.ZodObject, S extends z.ZodObject> extends KindNames<string> {
+interface KindDefinition<V, B extends z.ZodObject, S extends z.ZodObject> extends KindNames<string> {
   readonly crd?: CrdFacts;
   readonly body: B;
   /** Faults in here are warnings: what was said about an object must not stop us from reading the object. */

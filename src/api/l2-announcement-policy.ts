@@ -1,4 +1,4 @@
-/** CiliumL2AnnouncementPolicy (cilium.io/v2alpha1): which addresses are answered for on the local network. Reference §1.2. */
+/** CiliumL2AnnouncementPolicy (cilium.io/v2alpha1): which addresses nodes answer for. Reference §1.2. */
 import { conditionStatus, flag, list, object, readConditions, text } from './fields.ts';
 import { ageColumn, defineKind } from './kind.ts';
 import type { Notes } from './notes.ts';
@@ -32,8 +32,8 @@ const body = object('Which addresses of Services are answered for on the local n
         'io.kubernetes.service.name. Absent means all.',
     ),
     interfaces: list(
-      'Regular expressions (RE2); an interface whose name matches any of them is announced on. They match anywhere in ' +
-        'the name: write ^eth0$ for eth0 alone. Absent means every interface.',
+      'Regular expressions (RE2); an interface whose name matches any of them is announced on. They match anywhere ' +
+        'in the name: write ^eth0$ for eth0 alone. Absent means every interface.',
       text('A regular expression.'),
     ).default([]),
     externalIPs: flag('Announce spec.externalIPs.').default(false),

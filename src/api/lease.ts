@@ -5,7 +5,7 @@ import { type Notes, shorten } from './notes.ts';
 import type { ObjectMeta, RawObject } from './object.ts';
 import { parseTime } from './value-field.ts';
 
-export interface LeaseSpec {
+interface LeaseSpec {
   /** Empty when nobody holds it. */
   readonly holderIdentity: string;
   readonly leaseDurationSeconds: number | undefined;

@@ -11,7 +11,7 @@ import { labelSelector, readSelector } from './selector-field.ts';
 import { readAddress, readPrefix } from './value-field.ts';
 
 /** `prefix` is there when the block was written as a CIDR; only then can first and last addresses be held back. */
-export interface PoolBlock {
+interface PoolBlock {
   readonly range: Range;
   readonly prefix: Prefix | undefined;
 }

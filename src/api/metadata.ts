@@ -31,7 +31,7 @@ export const bookkeepingSchema = object('What the store keeps.', {
   ownerReferences: list('', owner).default([]),
 });
 
-export type Identity = z.output<typeof identitySchema>;
+type Identity = z.output<typeof identitySchema>;
 export type Bookkeeping = z.output<typeof bookkeepingSchema>;
 
 const path = (...rest: string[]) => formatPath(['metadata', ...rest]);

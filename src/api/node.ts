@@ -38,7 +38,7 @@ export interface Node {
   };
   /** One per annotation that could be read. */
   readonly virtualRouters: readonly VirtualRouterAnnotation[];
-  /** What is wrong with the others, in words: a BGP pass over this node fails while there are any (reference §2.1.3). */
+  /** What is wrong with the others, in words: BGP on this node stays as it was while there are any (§2.1.3). */
   readonly virtualRouterErrors: readonly string[];
 }
 
@@ -112,7 +112,7 @@ function readVirtualRouters(annotations: ObjectMeta['annotations'], notes: Notes
   return { routers, errors };
 }
 
-/** Reference §1.1.6: the last of several wins, unknown keys and what is no pair are passed over, errors are collected. */
+/** Reference §1.1.6: the last of several wins, unknown keys and what is no pair are passed over. */
 function readVirtualRouter(asnText: string, value: string) {
   const errors: string[] = [];
   const localASN = /^[0-9]{1,10}$/.test(asnText) ? Number(asnText) : Number.NaN;

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Fault, FaultCode } from './object.ts';
 
 /** More than anybody reads: what comes after is counted, so that one broken object cannot fill memory. */
-export const faultsMax = 100;
+const faultsMax = 100;
 const shownMax = 60;
 
 export type Path = readonly PropertyKey[];
@@ -62,7 +62,7 @@ export function formatPath(path: Path): string {
 }
 
 /** A value as a person would name it, never longer than a line. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   switch (typeof value) {
     case 'string':
       return `'${shorten(value)}'`;
@@ -91,8 +91,8 @@ export function shorten(text: string): string {
 }
 
 /**
- * zod's issues as faults. Every schema here carries, as its zod message, a noun phrase for what would be right ("a whole
- * number from 1 to 9"); rules carry their own sentence (see fields.ts). `quiet` keeps the values out: secrets.
+ * zod's issues as faults. Every schema here carries, as its zod message, a noun phrase for what would be right ("a
+ * whole number from 1 to 9"); rules carry their own sentence (see fields.ts). `quiet` keeps the values out: secrets.
  */
 export function faultsOf(issues: readonly z.core.$ZodIssue[], root: unknown, prefix: Path, quiet: boolean): Fault[] {
   return issues.slice(0, faultsMax * 2).map(issue => {

@@ -10,7 +10,7 @@ import { faultsOf, formatPath, Notes, type Path, shorten, typeName } from './not
 import type { Fault, ObjectRef, RawObject } from './object.ts';
 import { nearest, pruner } from './prune.ts';
 
-export type Parsed =
+type Parsed =
   | { readonly outcome: 'known'; readonly object: KnownObject; readonly warnings: readonly Fault[] }
   | {
       readonly outcome: 'refused';

@@ -1,4 +1,4 @@
-/** CiliumPodIPPool (cilium.io/v2alpha1), read where Cilium hands out pod addresses from several pools. Reference §1.1.2. */
+/** CiliumPodIPPool (cilium.io/v2alpha1), read where Cilium has several pools of pod addresses. Reference §1.1.2. */
 import type { z } from 'zod';
 import type { Family } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
@@ -10,7 +10,7 @@ import { type Labels, selectorLabels } from './selector.ts';
 import { readPrefix } from './value-field.ts';
 
 /** Prefixes of length `maskSize` are cut from `cidrs` for the nodes. */
-export interface PodPoolFamily {
+interface PodPoolFamily {
   readonly cidrs: readonly Prefix[];
   readonly maskSize: number;
 }

@@ -1,11 +1,11 @@
 /**
  * Cuts an object down to the fields its schema knows, as the API server's pruning does, and takes a null for an absent
- * field, as it does too. The result is a copy as deep as the schema, never as deep as the input. Fields that nobody knows
- * can be named on the way, with the field that was probably meant.
+ * field, as it does too. The result is a copy as deep as the schema, never as deep as the input. Fields that nobody
+ * knows can be named on the way, with the field that was probably meant.
  */
 import { z } from 'zod';
 
-export type OnUnknown = (path: readonly PropertyKey[], known: readonly string[]) => void;
+type OnUnknown = (path: readonly PropertyKey[], known: readonly string[]) => void;
 
 type Prune = (value: unknown, path: PropertyKey[], onUnknown: OnUnknown | undefined) => unknown;
 
@@ -53,7 +53,7 @@ function arrayPruner(schema: z.ZodArray): Prune {
   };
 }
 
-/** The known word that `word` is most likely a misspelling of: letters swapped, added, missing, or in the wrong case. */
+/** The known word that `word` is most likely a misspelling of; letters in the wrong case do not count. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (word.length > 64) return undefined;
   const lower = word.toLowerCase();

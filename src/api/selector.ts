@@ -1,11 +1,11 @@
 /**
  * Label selectors (metav1.LabelSelector). What an absent selector means differs from field to field (reference §1), so
- * whoever reads a field says it: `LabelSelector.everything` or `LabelSelector.nothing`. An empty one matches everything.
+ * whoever reads a field says it: `LabelSelector.everything` or `LabelSelector.nothing`. An empty one matches all.
  */
 
 export type Labels = Readonly<Record<string, string>>;
 
-export type SelectorOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+type SelectorOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
 
 /** `values` is empty for Exists and DoesNotExist. `matchLabels` entries are In with one value. */
 export interface Requirement {
@@ -62,8 +62,8 @@ const magicKeys = {
 } as const;
 
 /**
- * What a selector over services or pod pools sees: the object's labels, and its namespace and name under the magic keys,
- * which overwrite real labels of that name, so that nobody can pretend (reference §1.1.2).
+ * What a selector over services or pod pools sees: the object's labels, and its namespace and name under the magic
+ * keys, which overwrite real labels of that name, so that nobody can pretend (reference §1.1.2).
  */
 export function selectorLabels(
   of: keyof typeof magicKeys,

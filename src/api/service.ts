@@ -8,12 +8,12 @@ import type { Condition, ObjectMeta } from './object.ts';
 import { type Labels, selectorLabels } from './selector.ts';
 import { readAddresses } from './value-field.ts';
 
-export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
-export type TrafficPolicy = 'Cluster' | 'Local';
-export type IpFamilyPolicy = 'SingleStack' | 'PreferDualStack' | 'RequireDualStack';
+type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
+type TrafficPolicy = 'Cluster' | 'Local';
+type IpFamilyPolicy = 'SingleStack' | 'PreferDualStack' | 'RequireDualStack';
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 
-export interface ServicePort {
+interface ServicePort {
   readonly name: string;
   readonly protocol: Protocol;
   readonly port: number;
@@ -22,7 +22,7 @@ export interface ServicePort {
   readonly nodePort: number | undefined;
 }
 
-export interface ServiceSpec {
+interface ServiceSpec {
   readonly type: ServiceType;
   /** Empty for headless and ExternalName services. */
   readonly clusterIPs: readonly IpAddress[];

@@ -5,7 +5,7 @@
 import type { KindName, Kinds } from './kinds.ts';
 import { type Fault, ObjectRef } from './object.ts';
 
-/** An object that parsing refused, or accepted with warnings: whoever owns its kind turns the faults into a condition. */
+/** An object that parsing refused, or accepted with warnings: its kind's owner turns the faults into a condition. */
 export interface FaultyObject {
   readonly ref: ObjectRef;
   readonly generation: number;

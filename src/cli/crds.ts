@@ -5,14 +5,14 @@ import { crds as definitions } from '../api/crd.ts';
 import { toYaml } from '../directory/yaml.ts';
 import { CommandError, defineCommand } from './command.ts';
 
-export interface CrdFile {
+interface CrdFile {
   /** `ciliumloadbalancerippools.yaml`. */
   readonly file: string;
   readonly text: string;
 }
 
 /** Ours; with `all` also those of the kinds that Cilium defines and Herald only reads. */
-export function crdFiles(all = false): readonly CrdFile[] {
+function crdFiles(all = false): readonly CrdFile[] {
   return definitions()
     .filter(crd => all || crd.owner === 'herald')
     .map(({ name, object }) => ({ file: `${name.split('.')[0]}.yaml`, text: toYaml(object) }));
@@ -25,8 +25,8 @@ export const crds = defineCommand({
     '',
     '  herald crds | kubectl apply --server-side -f -',
     '',
-    'Kinds that Cilium defines and Herald only reads (CiliumNode, CiliumPodIPPool) are left out, because where they are of',
-    'use they are there already. --all prints them too: for a test cluster without Cilium.',
+    'Kinds that Cilium defines and Herald only reads (CiliumNode, CiliumPodIPPool) are left out, because where they',
+    'are of use they are there already. --all prints them too: for a test cluster without Cilium.',
   ].join('\n'),
   options: {
     write: { type: 'string', value: 'DIR', about: 'write one file for each into this folder instead' },

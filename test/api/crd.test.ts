@@ -1,9 +1,11 @@
 /** The CustomResourceDefinitions: what the API server accepts, what users see in kubectl, what is in the repository. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { crds } from '../../src/api/crd.ts';
 import { kinds } from '../../src/api/kinds.ts';
-import { crdFiles } from '../../src/cli/crds.ts';
+import { crds as command } from '../../src/cli/crds.ts';
 import { parseYaml } from '../../src/directory/yaml.ts';
 import { schemaFaults } from '../support/structural-schema.ts';
 
@@ -63,92 +65,58 @@ describe('CustomResourceDefinitions', () => {
     expect(silent).toEqual([]);
   });
 
-  it('§1: names, scopes, short names, categories, versions', () => {
-    const rows = all.map(({ owner, spec }) => [
-      spec.names['kind'],
-      owner,
-      spec.scope,
-      spec.names['plural'],
-      spec.names['shortNames']?.join(),
-      spec.names['categories']?.join(),
-      spec.versions.map(version => version.name).join(),
+  it('kinds of Cilium keep the fields we do not know', () => {
+    for (const { spec } of all.filter(each => each.owner === 'cilium'))
+      expect(spec.versions[0]?.schema.openAPIV3Schema['x-kubernetes-preserve-unknown-fields']).toBe(true);
+  });
+
+  it('core kinds have none', () => {
+    const core = Object.values(kinds).filter(kind => kind.group !== 'cilium.io');
+    expect(core.map(kind => kind.crd)).toEqual(core.map(() => undefined));
+  });
+});
+
+describe('names and columns', () => {
+  const both = 'v2,v2alpha1';
+  it.each([
+    ['CiliumBGPAdvertisement', 'herald', 'ciliumbgpadvertisements', 'cbgpadvert', 'cilium,ciliumbgp', both],
+    ['CiliumBGPClusterConfig', 'herald', 'ciliumbgpclusterconfigs', 'cbgpcluster', 'cilium,ciliumbgp', both],
+    [
+      'CiliumBGPNodeConfigOverride',
+      'herald',
+      'ciliumbgpnodeconfigoverrides',
+      'cbgpnodeoverride',
+      'cilium,ciliumbgp',
+      both,
+    ],
+    ['CiliumBGPNodeConfig', 'herald', 'ciliumbgpnodeconfigs', 'cbgpnode', 'cilium,ciliumbgp', both],
+    ['CiliumBGPPeerConfig', 'herald', 'ciliumbgppeerconfigs', 'cbgppeer', 'cilium,ciliumbgp', both],
+    ['CiliumBGPPeeringPolicy', 'herald', 'ciliumbgppeeringpolicies', 'bgpp', 'cilium,ciliumbgp', 'v2alpha1'],
+    ['CiliumL2AnnouncementPolicy', 'herald', 'ciliuml2announcementpolicies', 'l2announcement', 'cilium', 'v2alpha1'],
+    [
+      'CiliumLoadBalancerIPPool',
+      'herald',
+      'ciliumloadbalancerippools',
+      'ippools,ippool,lbippool,lbippools',
+      'cilium',
+      both,
+    ],
+    ['CiliumNode', 'cilium', 'ciliumnodes', 'cn,ciliumn', 'cilium', 'v2'],
+    ['CiliumPodIPPool', 'cilium', 'ciliumpodippools', 'cpip', 'cilium', 'v2alpha1,v2'],
+  ])('§1: %s is of %s, named %s (%s), in %s, version %s', (kind, owner, plural, shortNames, categories, versions) => {
+    const { names, scope, versions: served } = spec(kind);
+    expect(all.find(crd => crd.spec.names['kind'] === kind)?.owner).toBe(owner);
+    expect([scope, names['plural'], `${names['shortNames']}`, `${names['categories']}`]).toEqual([
+      'Cluster',
+      plural,
+      shortNames,
+      categories,
     ]);
-    expect(rows).toEqual([
-      [
-        'CiliumBGPAdvertisement',
-        'herald',
-        'Cluster',
-        'ciliumbgpadvertisements',
-        'cbgpadvert',
-        'cilium,ciliumbgp',
-        'v2,v2alpha1',
-      ],
-      [
-        'CiliumBGPClusterConfig',
-        'herald',
-        'Cluster',
-        'ciliumbgpclusterconfigs',
-        'cbgpcluster',
-        'cilium,ciliumbgp',
-        'v2,v2alpha1',
-      ],
-      [
-        'CiliumBGPNodeConfigOverride',
-        'herald',
-        'Cluster',
-        'ciliumbgpnodeconfigoverrides',
-        'cbgpnodeoverride',
-        'cilium,ciliumbgp',
-        'v2,v2alpha1',
-      ],
-      [
-        'CiliumBGPNodeConfig',
-        'herald',
-        'Cluster',
-        'ciliumbgpnodeconfigs',
-        'cbgpnode',
-        'cilium,ciliumbgp',
-        'v2,v2alpha1',
-      ],
-      [
-        'CiliumBGPPeerConfig',
-        'herald',
-        'Cluster',
-        'ciliumbgppeerconfigs',
-        'cbgppeer',
-        'cilium,ciliumbgp',
-        'v2,v2alpha1',
-      ],
-      [
-        'CiliumBGPPeeringPolicy',
-        'herald',
-        'Cluster',
-        'ciliumbgppeeringpolicies',
-        'bgpp',
-        'cilium,ciliumbgp',
-        'v2alpha1',
-      ],
-      [
-        'CiliumL2AnnouncementPolicy',
-        'herald',
-        'Cluster',
-        'ciliuml2announcementpolicies',
-        'l2announcement',
-        'cilium',
-        'v2alpha1',
-      ],
-      [
-        'CiliumLoadBalancerIPPool',
-        'herald',
-        'Cluster',
-        'ciliumloadbalancerippools',
-        'ippools,ippool,lbippool,lbippools',
-        'cilium',
-        'v2,v2alpha1',
-      ],
-      ['CiliumNode', 'cilium', 'Cluster', 'ciliumnodes', 'cn,ciliumn', 'cilium', 'v2'],
-      ['CiliumPodIPPool', 'cilium', 'Cluster', 'ciliumpodippools', 'cpip', 'cilium', 'v2alpha1,v2'],
-    ]);
+    expect(served.map(version => version.name).join()).toBe(versions);
+  });
+
+  it('there are no others', () => {
+    expect(all).toHaveLength(10);
   });
 
   it('§1.3: the columns of kubectl get ippools', () => {
@@ -171,7 +139,9 @@ describe('CustomResourceDefinitions', () => {
       expect(field(spec.names['kind'] ?? '', 'status.conditions')['x-kubernetes-list-map-keys']).toEqual(['type']);
     }
   });
+});
 
+describe('fields and rules', () => {
   it.each([
     ['CiliumBGPPeeringPolicy', 'spec.virtualRouters', { minItems: 1 }],
     ['CiliumBGPPeeringPolicy', 'spec.virtualRouters.[].localASN', { minimum: 0, maximum: 4294967295, format: 'int64' }],
@@ -222,34 +192,40 @@ describe('CustomResourceDefinitions', () => {
     const validations = field(kind, path)['x-kubernetes-validations'] as { rule: string }[];
     expect(validations.map(each => each.rule)).toEqual(rules);
   });
-
-  it('kinds of Cilium keep the fields we do not know', () => {
-    for (const { spec } of all.filter(each => each.owner === 'cilium'))
-      expect(spec.versions[0]?.schema.openAPIV3Schema['x-kubernetes-preserve-unknown-fields']).toBe(true);
-  });
-
-  it('core kinds have none', () => {
-    const core = Object.values(kinds).filter(kind => kind.group !== 'cilium.io');
-    expect(core.map(kind => kind.crd)).toEqual(core.map(() => undefined));
-  });
 });
 
 describe('crds/', () => {
   const folder = new URL('../../crds/', import.meta.url);
+  const written = readdirSync(folder).sort();
+  const run = async (...words: string[]) => {
+    let out = '';
+    const print = (text: string) => {
+      out += text;
+    };
+    const streams = { out: print, err: () => {}, isTerminal: false, width: 80 };
+    expect(await command.run(words, streams, new AbortController().signal)).toBe(0);
+    return out;
+  };
 
-  it('is what `npm run crds` writes', () => {
-    const written = readdirSync(folder).sort();
-    expect(written).toEqual(crdFiles().map(each => each.file));
-    for (const { file, text } of crdFiles()) expect(readFileSync(new URL(file, folder), 'utf8')).toBe(text);
+  it('is what `npm run crds` writes', async () => {
+    const fresh = mkdtempSync(join(tmpdir(), 'herald-crds-'));
+    try {
+      await run('--write', fresh);
+      expect(written).toEqual(readdirSync(fresh).sort());
+      for (const file of written)
+        expect(readFileSync(new URL(file, folder), 'utf8')).toBe(readFileSync(join(fresh, file), 'utf8'));
+    } finally {
+      rmSync(fresh, { recursive: true });
+    }
   });
 
-  it('reads back as it was, and quotes what YAML 1.1 would take for a boolean', () => {
-    for (const [i, { text }] of crdFiles(true).entries()) expect(parseYaml(text)).toEqual(all[i]?.object);
-    const texts = crdFiles()
-      .map(each => each.text)
-      .join('');
-    expect(texts.match(/^\s*- (Yes|No|yes|no|on|off|y|n)$/gim) ?? []).toEqual([]);
-    expect(texts).toContain('- "Yes"');
+  it('as a stream of documents reads back as it was, and quotes what YAML 1.1 would take for a boolean', async () => {
+    const stream = await run('--all');
+    const documents = stream.split(/^---\n/m).filter(text => text !== '');
+    expect(documents.map(parseYaml)).toEqual(all.map(crd => crd.object));
+    expect(stream.match(/^\s*- (Yes|No|yes|no|on|off|y|n)$/gim) ?? []).toEqual([]);
+    expect(stream).toContain('- "Yes"');
+    expect((await run()).match(/^---$/gm)).toHaveLength(written.length);
   });
 });
 

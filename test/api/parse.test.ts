@@ -2,12 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type KindName, kinds } from '../../src/api/kinds.ts';
-import { faultsMax } from '../../src/api/notes.ts';
 import { parseObject } from '../../src/api/parse.ts';
 import { accepted, allFaults, altered, faults, good } from '../support/parsed.ts';
 
 const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'shop' }, spec: {} };
 const pool = { apiVersion: 'cilium.io/v2', kind: 'CiliumLoadBalancerIPPool', metadata: { name: 'pool' }, spec: {} };
+
+const faultsMax = 100;
 
 describe('outcomes', () => {
   it.each([null, undefined, 5, 'text', true, [], [service]])('%j is no object', raw => {
@@ -313,7 +314,8 @@ describe('nothing makes it throw', () => {
 
   it('keys that mean something to JavaScript', () => {
     const raw = JSON.parse(
-      '{"apiVersion":"v1","kind":"Service","metadata":{"name":"x","labels":{"__proto__":"y","constructor":"z"}},"__proto__":{"spec":{"type":"LoadBalancer"}},"constructor":5}',
+      '{"apiVersion":"v1","kind":"Service","metadata":{"name":"x","labels":{"__proto__":"y","constructor":"z"}},' +
+        '"__proto__":{"spec":{"type":"LoadBalancer"}},"constructor":5}',
     );
     const read = accepted('Service', raw);
     expect(read.spec.type).toBe('ClusterIP');
