@@ -8,7 +8,7 @@
  * them takes anything away.
  *
  * Which address: the lowest free one of the first pool, by name, that selects the claim and has room. A claim with a
- * sharing key first joins the lowest address it may share. Nothing depends on the order in which objects arrived.
+ * sharing key first joins an address it may share: that of the oldest holder, the lowest if there are several. Nothing depends on the order in which objects arrived.
  *
  * What is remembered is who holds what. A claim not seen before brings it in its status, so a restart is a pass like any
  * other; for a claim that is known, the status is only an echo of what was decided here, late or edited by hand.
@@ -297,15 +297,17 @@ export class Allocator {
     return { reason: 'incompatible_service', address, sharing: conflict };
   }
 
-  /** The lowest address that the claim may hold together with those who hold it. */
+  /** The address that the claim may join, of those whose oldest holder is the oldest. */
   #shareable({ claim }: Entry, family: Family): IpAddress | undefined {
     if (claim.sharing === undefined) return undefined;
+    let best: Holding<Entry> | undefined;
     for (const holding of this.#holdings.withKey(claim.sharing.key)) {
       if (holding.address.family !== family || this.#holdings.conflict(holding, claim) !== undefined) continue;
+      if (best?.oldest && holding.oldest && Claim.compareAge(best.oldest.claim, holding.oldest.claim) <= 0) continue;
       const space = this.#space.disjoint(holding.address);
-      if (space?.gives && space.pool.selector.matches(claim.labels)) return holding.address;
+      if (space?.gives && space.pool.selector.matches(claim.labels)) best = holding;
     }
-    return undefined;
+    return best?.address;
   }
 
   #lowest(entry: Entry, family: Family): IpAddress | undefined {

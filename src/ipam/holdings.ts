@@ -1,7 +1,7 @@
 /** Who holds which address: the one index behind allocation, sharing and release. */
 import { IpAddress } from '../net/ip.ts';
 import { AddressMap } from './address-map.ts';
-import type { Claim } from './claim.ts';
+import { Claim } from './claim.ts';
 import { lastAtMost } from './free-ranges.ts';
 import { Sharers, type SharingReason } from './sharing.ts';
 import type { PoolSpace, Space } from './space.ts';
@@ -16,6 +16,8 @@ export class Holding<H extends Holder> {
   /** Where it is counted; undefined when no readable pool contains it. */
   home: PoolSpace | undefined;
   readonly holders: H[] = [];
+  /** The oldest of the holders. */
+  oldest: H | undefined;
   /** The sharing key of its holders, who all have the same; undefined when its holder has none. */
   key: string | undefined;
   sharers: Sharers | undefined;
@@ -65,6 +67,8 @@ export class Holdings<H extends Holder> {
   attach(holder: H, address: IpAddress): Holding<H> {
     const holding = this.#byAddress.get(address) ?? this.#open(address);
     holding.holders.push(holder);
+    if (holding.oldest === undefined || Claim.compareAge(holder.claim, holding.oldest.claim) < 0)
+      holding.oldest = holder;
     const { sharing } = holder.claim;
     if (sharing === undefined) return holding;
     holding.sharers ??= new Sharers();
@@ -77,6 +81,7 @@ export class Holdings<H extends Holder> {
   detach(holder: H, holding: Holding<H>): void {
     holding.holders.splice(holding.holders.indexOf(holder), 1);
     if (holder.claim.sharing !== undefined) holding.sharers?.remove(holder.claim.sharing);
+    if (holding.oldest === holder) holding.oldest = oldestOf(holding.holders);
     if (holding.holders.length > 0) return;
     if (holding.key !== undefined) this.#unindex(holding, holding.key);
     holding.sharers = undefined;
@@ -125,4 +130,11 @@ export class Holdings<H extends Holder> {
 /** Index of the last holding whose address is not above this one's. */
 function place<H extends Holder>(list: readonly Holding<H>[], { address }: Holding<H>): number {
   return lastAtMost(list.length, at => IpAddress.compare(list[at]?.address ?? address, address) <= 0);
+}
+
+function oldestOf<H extends Holder>(holders: readonly H[]): H | undefined {
+  let oldest = holders[0];
+  for (const holder of holders)
+    if (oldest !== undefined && Claim.compareAge(holder.claim, oldest.claim) < 0) oldest = holder;
+  return oldest;
 }

@@ -122,7 +122,7 @@ function serve(all: HeldByAll, pools: readonly Pool[], mine: Held): boolean {
     const joinable = ours
       .filter(({ address }) => holders(all, address).length > 0 && compatible(all, claim, address))
       .map(({ address }) => address)
-      .sort(IpAddress.compare);
+      .sort((a, b) => Claim.compareAge(oldest(all, a), oldest(all, b)) || IpAddress.compare(a, b));
     const free = ours.find(({ pool, address }) => holders(all, address).length === 0 && !heldBack(pool, address));
     const chosen = joinable[0] ?? free?.address;
     if (chosen !== undefined) mine.addresses.push(chosen);
@@ -139,4 +139,10 @@ export function addressesOf(pool: Pool): IpAddress[] {
     for (let value = range.first.value; value <= range.last.value; value++)
       out.push({ family: range.first.family, value });
   return out.sort(IpAddress.compare);
+}
+
+function oldest(all: HeldByAll, address: IpAddress): Claim {
+  const [first] = holders(all, address).sort((a, b) => Claim.compareAge(a.claim, b.claim));
+  if (first === undefined) throw new Error('nobody holds it');
+  return first.claim;
 }
