@@ -105,7 +105,10 @@ export class ManifestFolder {
     }
     const dirty = [...this.#dirty];
     this.#dirty.clear();
-    for (const path of dirty) this.#examine(path, true);
+    // First what is there: a renamed file's objects must not be gone in between.
+    const vanished = dirty.filter(path => statOf(path) === undefined);
+    for (const path of dirty) if (!vanished.includes(path)) this.#examine(path);
+    for (const path of vanished) this.#examine(path);
     this.#observer.settled(undefined);
   }
 
@@ -129,8 +132,9 @@ export class ManifestFolder {
       for (const path of [...this.#files.keys()]) if (!seen.has(path)) this.#forget(path);
       for (const path of [...this.#watchers.keys()]) if (!this.#used.has(path)) this.#unwatch(path);
     } catch (error) {
+      if (!isSystemError(error)) throw error;
       // What stood there last stays in force.
-      this.#problem = `cannot read the manifests: ${error instanceof Error ? error.message : String(error)}`;
+      this.#problem = `cannot read the manifests: ${error.message}`;
       this.#unwatch(this.#root);
     }
     this.#observer.settled(this.#problem);
@@ -146,7 +150,7 @@ export class ManifestFolder {
   #watchTheWay(): void {
     this.#anchors.clear();
     for (let path = this.#root; path !== dirname(path); path = dirname(path)) {
-      if (path !== this.#root && !lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) continue;
+      if (path !== this.#root && !isLink(path)) continue;
       const dir = dirname(path);
       this.#anchors.set(dir, (this.#anchors.get(dir) ?? new Set()).add(basename(path)));
       this.#watchDirectory(dir, undefined);
@@ -175,21 +179,29 @@ export class ManifestFolder {
 
   #walkAny(path: string, above: readonly string[], seen: Set<string>): void {
     const stats = statOf(path);
-    if (stats?.isDirectory()) {
-      try {
-        this.#walkDirectory(path, stats, above, seen);
-      } catch (error) {
-        // Removed just now, or forbidden. The rest goes on.
-        if (isGone(error)) return;
-        this.#options.log.warn('manifests not readable', { path, error: String(error) });
-        for (const file of this.#files.keys()) if (file.startsWith(`${path}/`)) seen.add(file);
-      }
-    } else if (stats?.isFile() && isManifestName(path)) this.#walkFile(path, seen, stats);
+    if (stats === 'unreadable') this.#keep(path, seen);
+    else if (stats?.isFile() && isManifestName(path)) this.#walkFile(path, seen, stats);
+    if (stats === 'unreadable' || !stats?.isDirectory()) return;
+    try {
+      this.#walkDirectory(path, stats, above, seen);
+    } catch (error) {
+      // Removed just now, or forbidden. The rest goes on.
+      if (!isSystemError(error)) throw error;
+      if (!isGone(error)) this.#keep(path, seen);
+    }
   }
 
-  #walkFile(path: string, seen: Set<string>, stats = statOf(path)): void {
+  /** What is known of it, and below it, stays: it cannot be read, which is not to be gone. */
+  #keep(path: string, seen: Set<string>): void {
+    this.#options.log.warn('manifests not readable', { path });
+    for (const file of this.#files.keys()) if (file === path || file.startsWith(`${path}/`)) seen.add(file);
+  }
+
+  #walkFile(path: string, seen: Set<string>, known?: Stats): void {
+    const stats = known ?? statOf(path);
     if (stats === undefined) return;
     seen.add(path);
+    if (stats === 'unreadable') return;
     const signature = this.#signature(stats);
     if (this.#files.get(path) === signature) return;
     this.#files.set(path, signature);
@@ -197,10 +209,13 @@ export class ManifestFolder {
   }
 
   /** Something happened to this path. */
-  #examine(path: string, force: boolean): void {
+  #examine(path: string): void {
+    if (isLink(path)) this.#followLink(path);
     const stats = statOf(path);
+    if (stats === 'unreadable') return;
     if (stats?.isFile() && isManifestName(path)) {
-      if (force) this.#files.delete(path);
+      // Looked at whatever its times say.
+      this.#files.delete(path);
       this.#walkFile(path, new Set(), stats);
       return;
     }
@@ -302,15 +317,30 @@ function idOf(stats: Stats): string {
   return `${stats.dev}:${stats.ino}:${stats.birthtimeMs}`;
 }
 
-function statOf(path: string): Stats | undefined {
+/** Undefined when nothing is there, or a link that leads nowhere. */
+function statOf(path: string): Stats | 'unreadable' | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    // A link in a circle, a directory that may not be searched.
-    return undefined;
+  } catch (error) {
+    return isGone(error) ? undefined : 'unreadable';
   }
 }
 
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
+  return error instanceof Error && 'code' in error && 'syscall' in error;
+}
+
+/** ELOOP: a link in a circle. */
+const goneCodes = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+
 function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+  return isSystemError(error) && goneCodes.has(String(error.code));
 }
