@@ -57,14 +57,14 @@ const fields = {
 
 const rules: readonly Rule<z.output<z.ZodObject<typeof fields>>>[] = [
   {
-    code: 'block-required',
+    code: 'no-service-block',
     cel: "self.advertisementType != 'Service' || has(self.service)",
     holds: each => each.advertisementType !== 'Service' || each.service !== undefined,
     message: 'advertisementType is Service and service is missing',
     fix: 'add service with addresses',
   },
   {
-    code: 'block-required',
+    code: 'no-interface-block',
     cel: "self.advertisementType != 'Interface' || has(self.interface)",
     holds: each => each.advertisementType !== 'Interface' || each.interface !== undefined,
     message: 'advertisementType is Interface and interface is missing',

@@ -56,14 +56,14 @@ export const autoDiscovery = object(
   },
   [
     {
-      code: 'block-required',
+      code: 'no-default-gateway-block',
       cel: "self.mode != 'DefaultGateway' || has(self.defaultGateway)",
       holds: ({ mode, defaultGateway }) => mode !== 'DefaultGateway' || defaultGateway !== undefined,
       message: 'mode is DefaultGateway and defaultGateway is missing',
       fix: 'add defaultGateway with addressFamily ipv4 or ipv6',
     },
     {
-      code: 'block-required',
+      code: 'no-unnumbered-block',
       cel: "self.mode != 'Unnumbered' || has(self.unnumbered)",
       holds: ({ mode, unnumbered }) => mode !== 'Unnumbered' || unnumbered !== undefined,
       message: 'mode is Unnumbered and unnumbered is missing',

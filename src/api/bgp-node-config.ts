@@ -89,7 +89,7 @@ const peerFields = {
 
 const peerRules: readonly Rule<z.output<z.ZodObject<typeof peerFields>>>[] = [
   {
-    code: 'block-required',
+    code: 'no-peer-address',
     cel: 'has(self.peerAddress) || has(self.autoDiscovery)',
     holds: each => each.peerAddress !== undefined || each.autoDiscovery !== undefined,
     message: 'there is neither peerAddress nor autoDiscovery',

@@ -4,9 +4,8 @@ import type { Prefix } from '../net/prefix.ts';
 import { list, object, text } from './fields.ts';
 import { ageColumn, defineKind } from './kind.ts';
 import type { NodeAddress } from './node.ts';
-import type { Notes } from './notes.ts';
 import type { ObjectMeta } from './object.ts';
-import { readPrefix } from './value-field.ts';
+import { readPrefixes } from './value-field.ts';
 
 export interface CiliumNode {
   readonly kind: 'CiliumNode';
@@ -70,7 +69,3 @@ export const ciliumNodeKind = defineKind({
     },
   }),
 });
-
-function readPrefixes(texts: readonly string[], path: string, notes: Notes): readonly Prefix[] {
-  return texts.flatMap((text, i) => readPrefix(text, `${path}[${i}]`, notes) ?? []);
-}

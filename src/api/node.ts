@@ -6,7 +6,7 @@ import { conditions, flag, list, maxUint32, object, text } from './fields.ts';
 import { defineKind } from './kind.ts';
 import { formatPath, type Notes, shorten } from './notes.ts';
 import type { ObjectMeta } from './object.ts';
-import { readPrefix } from './value-field.ts';
+import { readPrefixes } from './value-field.ts';
 
 export interface NodeAddress {
   /** InternalIP, ExternalIP; host names are left out. */
@@ -82,7 +82,7 @@ export const nodeKind = defineKind({
 
 function readPodCIDRs({ podCIDRs = [], podCIDR = '' }: z.output<typeof body>['spec'], notes: Notes): readonly Prefix[] {
   const texts = podCIDRs.length > 0 ? podCIDRs : podCIDR === '' ? [] : [podCIDR];
-  return texts.flatMap((text, i) => readPrefix(text, `spec.podCIDRs[${i}]`, notes) ?? []);
+  return readPrefixes(texts, 'spec.podCIDRs', notes);
 }
 
 function readNodeAddresses(raw: z.output<typeof status>['addresses']): readonly NodeAddress[] {

@@ -88,7 +88,6 @@ export type FaultCode =
   | 'bad-cidr'
   | 'host-bits'
   | 'bad-duration'
-  | 'bad-community'
   | 'bad-base64'
   // Of pools.
   | 'block-empty'
@@ -105,7 +104,11 @@ export type FaultCode =
   | 'keepalive-above-hold'
   | 'bad-virtual-router-annotation'
   | 'selector-forbidden'
-  | 'block-required';
+  | 'no-service-block'
+  | 'no-interface-block'
+  | 'no-default-gateway-block'
+  | 'no-unnumbered-block'
+  | 'no-peer-address';
 
 /** An object as it came, before anything is known about it. */
 export type RawObject = { readonly [key: string]: unknown };

@@ -1,7 +1,7 @@
 /** Text that means an address, a prefix or a moment, read into the value it means. */
 import { type Family, IpAddress, type ZonedAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
-import { type Notes, shorten } from './notes.ts';
+import { Notes, shorten } from './notes.ts';
 
 /** Host bits are masked off with a warning that names what is left: `192.168.1.200/28` is .192 to .207. */
 export function readPrefix(text: string, path: string, notes: Notes, family?: Family): Prefix | undefined {
@@ -27,6 +27,19 @@ export function readPrefix(text: string, path: string, notes: Notes, family?: Fa
     );
   }
   return prefix;
+}
+
+/**
+ * The prefixes among the texts, in order. What is none is left out with a warning: these lists belong to other people's
+ * objects, which matter to more than the one entry.
+ */
+export function readPrefixes(texts: readonly string[], path: string, notes: Notes): readonly Prefix[] {
+  return texts.flatMap((text, i) => {
+    const own = new Notes();
+    const prefix = readPrefix(text, `${path}[${i}]`, own);
+    notes.add(own.faults, 'warning');
+    return prefix ?? [];
+  });
 }
 
 /** Refuses the object when it is no address, or one of the other family. */

@@ -117,8 +117,8 @@ describe('CiliumBGPClusterConfig', () => {
   });
 
   it.each([
-    [{ mode: 'DefaultGateway' }, 'error block-required', ''],
-    [{ mode: 'Unnumbered', defaultGateway: { addressFamily: 'ipv4' } }, 'error block-required', ''],
+    [{ mode: 'DefaultGateway' }, 'error no-default-gateway-block', ''],
+    [{ mode: 'Unnumbered', defaultGateway: { addressFamily: 'ipv4' } }, 'error no-unnumbered-block', ''],
     [{ mode: 'Magic' }, 'error not-allowed-value', '.mode'],
     [
       { mode: 'DefaultGateway', defaultGateway: { addressFamily: 'ip' } },
@@ -205,8 +205,8 @@ describe('CiliumBGPAdvertisement', () => {
   });
 
   it.each([
-    [{ advertisementType: 'Service' }, 'error block-required', ''],
-    [{ advertisementType: 'Interface', service }, 'error block-required', ''],
+    [{ advertisementType: 'Service' }, 'error no-service-block', ''],
+    [{ advertisementType: 'Interface', service }, 'error no-interface-block', ''],
     [{ advertisementType: 'PodCIDR', selector: {} }, 'error selector-forbidden', '.selector'],
     [{ advertisementType: 'Service', service: { addresses: [] } }, 'error out-of-range', '.service.addresses'],
     [{ advertisementType: 'Service', service: {} }, 'error missing', '.service.addresses'],
@@ -281,7 +281,7 @@ describe('CiliumBGPNodeConfig', () => {
 
   it('a peer has an address or a way to find one', () => {
     expect(faults(altered(node, `${instance}.peers[0]`, { name: 'p' }))).toEqual([
-      `error block-required ${instance}.peers[0]`,
+      `error no-peer-address ${instance}.peers[0]`,
     ]);
   });
 

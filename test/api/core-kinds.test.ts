@@ -82,6 +82,12 @@ describe('Node', () => {
     expect(good('Node', altered(raw, 'spec.podCIDRs', null)).spec.podCIDRs).toHaveLength(1);
   });
 
+  it('a pod CIDR that is none is left out with a warning: the node matters to more than BGP', () => {
+    const raw = altered(node, 'spec.podCIDRs', ['x', '10.1.0.0/24']);
+    expect(faults(raw)).toEqual(['warning bad-cidr spec.podCIDRs[0]']);
+    expect(accepted('Node', raw).spec.podCIDRs.map(Prefix.format)).toEqual(['10.1.0.0/24']);
+  });
+
   it.each([
     ['True', true],
     ['False', false],
