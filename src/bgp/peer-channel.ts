@@ -143,8 +143,8 @@ export class Channel {
       });
     } catch (error) {
       if (!(error instanceof BgpError)) throw error;
-      const { notification, message } = error;
-      if (this.connection === connection) this.dispatch({ kind: 'error', notification, detail: message }, nowMs);
+      const { notification, detail } = error;
+      if (this.connection === connection) this.dispatch({ kind: 'error', notification, detail }, nowMs);
     }
     if (malformed > 0) this.tell({ kind: 'malformed', peer: owner.config.key, messages: malformed, faults });
     if (updates > 0 && this.session.state === 'established' && owner.within(nowMs))

@@ -1,5 +1,6 @@
 /** A peer as people and metrics see it. */
 
+import type { PeerConfig } from './config.ts';
 import { describeNotification } from './notification-codec.ts';
 import type { Peer } from './peer.ts';
 import type { Channel } from './peer-channel.ts';
@@ -22,7 +23,7 @@ export function peerStatus(peer: Peer, nowMs: number): PeerStatus {
   const { counters, routes, config, lastDown } = peer;
   return {
     key: config.key,
-    config,
+    config: withoutPassword(config),
     slot: routes.slot,
     state: session.state,
     local: connection?.info.local,
@@ -43,6 +44,11 @@ export function peerStatus(peer: Peer, nowMs: number): PeerStatus {
     stale: routes.stale,
     endOfRibReceived: routes.endOfRib,
   };
+}
+
+/** Status goes to logs, screens and metrics; a password does not. */
+function withoutPassword(config: PeerConfig): PeerConfig {
+  return { ...config, transport: { ...config.transport, password: undefined } };
 }
 
 /** Why a session ended, in words. */

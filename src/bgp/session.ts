@@ -37,9 +37,9 @@ export type SessionEvent =
   /** 1, 3–7: whether it is passive is in `env`. */
   | { readonly kind: 'start' }
   /** 2, 8: the peer is told why, when it is there; undefined leaves without a word. It stays down. */
-  | { readonly kind: 'stop'; readonly notification: Notification | undefined; readonly detail?: string }
+  | { readonly kind: 'stop'; readonly notification: Notification | undefined; readonly detail?: string | undefined }
   /** Not a stop: told why as above, and back after the idle hold time. */
-  | { readonly kind: 'reset'; readonly notification: Notification | undefined; readonly detail?: string }
+  | { readonly kind: 'reset'; readonly notification: Notification | undefined; readonly detail?: string | undefined }
   /** 16, 17. */
   | { readonly kind: 'connected' }
   /** 18. */
@@ -69,7 +69,7 @@ export type SessionEvent =
   /** 24, 25. */
   | { readonly kind: 'notification'; readonly notification: Notification }
   /** 21, 22, 28: what arrived cannot be read. */
-  | { readonly kind: 'error'; readonly notification: Notification; readonly detail?: string };
+  | { readonly kind: 'error'; readonly notification: Notification; readonly detail?: string | undefined };
 
 export type SessionEffect =
   | { readonly kind: 'connect' }
