@@ -70,6 +70,15 @@ export class CommandError extends Error {
   override name = 'CommandError';
 }
 
+/** For what can only fail because of the world: its error becomes one line. */
+export async function orCommandError<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  }
+}
+
 /** For every command that prints data. */
 export const outputOption = {
   type: 'string',

@@ -105,6 +105,8 @@ export interface RunSettings {
   readonly listen: { readonly host: string; readonly port: number } | undefined;
   readonly roles: ReadonlySet<Role>;
   readonly node: string;
+  /** False: nobody said, it is this host's name. */
+  readonly nodeIsNamed: boolean;
   readonly control: ControlSettings;
   readonly ipam: IpamSettings;
 }
@@ -118,6 +120,7 @@ export function runSettings(options: OptionValues<typeof runOptions>): RunSettin
     listen: options.listen === 'off' ? undefined : parseListen(options.listen),
     roles: parseRoles(options.roles),
     node: options.node ?? hostname(),
+    nodeIsNamed: options.node !== undefined,
     control: {
       ...controlDefaults,
       strictPolicyConflicts: options['strict-policy-conflicts'],

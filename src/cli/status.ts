@@ -4,6 +4,7 @@ import type { Finding } from '../directory/manifests.ts';
 import type { ControlPlaneStatus } from '../runtime/control-plane.ts';
 import { ask, socketOption } from './client.ts';
 import { defineCommand, outputOption } from './command.ts';
+import { problemLine } from './run-once.ts';
 import { json, table } from './table.ts';
 
 interface Status extends ControlPlaneStatus {
@@ -44,9 +45,8 @@ objects have faults, and which targets (parts of the world it keeps as they ough
         )}`,
       );
     if (problems.length > 0)
-      streams.out(
-        `\n${problems.map(each => `${each.file}:${each.line}: ${each.severity}: ${each.message}; ${each.fix}\n`).join('')}`,
-      );
+      streams.out(`
+${problems.map(problemLine).join('')}`);
     return 0;
   },
 });
