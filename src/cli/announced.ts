@@ -2,7 +2,7 @@
 import type { AnnouncedView } from '../control/announced.ts';
 import { ask, socketOption } from './client.ts';
 import { defineCommand, outputOption } from './command.ts';
-import { announcedTable, notAnnouncedTable } from './report.ts';
+import { announcedTable, notAnnouncedText } from './report.ts';
 import { json } from './table.ts';
 
 export const announced = defineCommand({
@@ -17,7 +17,7 @@ from; then what it does not announce, with the reason and what to change.
     if (options.output === 'json') streams.out(json(view));
     else {
       streams.out(announcedTable(view.announced));
-      if (view.notAnnounced.length > 0) streams.out(`\n${notAnnouncedTable(view.notAnnounced)}`);
+      if (view.notAnnounced.length > 0) streams.out(`\n${notAnnouncedText(view.notAnnounced)}`);
     }
     return 0;
   },

@@ -1,7 +1,7 @@
-/** What was allocated and what is announced, as tables. */
-
-import type { AnnouncedRow, AnnouncedView, NotAnnouncedRow } from '../control/announced.ts';
+/** What was allocated and what is announced, for people. */
+import type { AnnouncedRow, AnnouncedView } from '../control/announced.ts';
 import type { ServedService } from '../control/ipam-services.ts';
+import type { NotAnnouncedRow } from '../control/not-announced.ts';
 import { Refusal } from '../ipam/reason.ts';
 import { IpAddress } from '../net/ip.ts';
 import { table } from './table.ts';
@@ -18,13 +18,9 @@ export interface AllocatedRow {
 export function allocatedRows(services: readonly ServedService[]): AllocatedRow[] {
   return services.flatMap(({ claim, allocation }) => {
     if (claim === undefined) return [];
-    const service = `${claim.namespace}/${claim.name}`;
+    const addresses = allocation.addresses.map(IpAddress.format);
     return [
-      {
-        service,
-        addresses: allocation.addresses.map(IpAddress.format),
-        lacking: allocation.refusals.map(Refusal.message),
-      },
+      { service: `${claim.namespace}/${claim.name}`, addresses, lacking: allocation.refusals.map(Refusal.message) },
     ];
   });
 }
@@ -38,18 +34,30 @@ export function allocatedTable(rows: readonly AllocatedRow[]): string {
 
 /** Rows of several nodes; nothing announced is said in a sentence. */
 export function announcedTable(rows: readonly AnnouncedRow[]): string {
-  if (rows.length === 0) return 'nothing is announced\n';
+  if (rows.length === 0) return 'nothing\n';
   return table(
     ['NODE', 'HOW', 'WHAT', 'FROM', 'TO', 'ATTRIBUTES'],
     rows.map(row => [row.node, row.how, row.what, row.from.join(', '), row.to.join(', '), row.attributes]),
   );
 }
 
-export function notAnnouncedTable(rows: readonly NotAnnouncedRow[]): string {
-  return table(
-    ['NODE', 'HOW', 'WHAT', 'FROM', 'WHY NOT', 'WHAT TO DO'],
-    rows.map(row => [row.node, row.how, row.what, row.from, row.message, row.fix]),
-  );
+/** A paragraph for each thing that is not announced: sentences are no columns. Nodes with the same reason share one. */
+export function notAnnouncedText(rows: readonly NotAnnouncedRow[]): string {
+  const paragraphs = new Map<string, { readonly row: NotAnnouncedRow; readonly nodes: string[] }>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.how, row.what, row.from, row.to, row.message, row.fix]);
+    const paragraph = paragraphs.get(key);
+    if (paragraph === undefined) paragraphs.set(key, { row, nodes: [row.node] });
+    else paragraph.nodes.push(row.node);
+  }
+  return [...paragraphs.values()].map(({ row, nodes }) => paragraphOf(row, nodes)).join('');
+}
+
+function paragraphOf({ how, what, from, to, message, fix }: NotAnnouncedRow, nodes: readonly string[]): string {
+  const subject = [what, from === '' ? '' : `(${from})`, to.length === 0 ? '' : `to ${to.join(', ')}`];
+  const over = how === 'bgp' ? 'over BGP' : 'on the local network';
+  const head = [...subject, over, `from ${nodes.join(', ')}`].filter(word => word !== '').join(' ');
+  return `${head}\n  because ${message}\n  to change that: ${fix}\n`;
 }
 
 /** Several nodes' views as one. */

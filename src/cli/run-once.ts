@@ -10,7 +10,7 @@ import { ControlPlane } from '../runtime/control-plane.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import type { Clock, Log } from '../runtime/ports.ts';
 import { CommandError, type ExitCode, orCommandError, type Streams } from './command.ts';
-import { allocatedRows, allocatedTable, announcedTable, joinViews, notAnnouncedTable } from './report.ts';
+import { allocatedRows, allocatedTable, announcedTable, joinViews, notAnnouncedText } from './report.ts';
 import type { RunSettings } from './run-options.ts';
 import { json } from './table.ts';
 
@@ -41,8 +41,7 @@ export async function runOnce(
       streams.out(
         `ALLOCATED\n${allocatedTable(report.allocated)}\nWOULD ANNOUNCE\n${announcedTable(report.announced)}`,
       );
-      if (report.notAnnounced.length > 0)
-        streams.out(`\nWOULD NOT ANNOUNCE\n${notAnnouncedTable(report.notAnnounced)}`);
+      if (report.notAnnounced.length > 0) streams.out(`\nWOULD NOT ANNOUNCE\n${notAnnouncedText(report.notAnnounced)}`);
       if (report.problems.length > 0) streams.out(`\nPROBLEMS\n${report.problems.map(problemLine).join('')}`);
     }
     return report.problems.some(each => each.severity === 'error') ? 1 : 0;

@@ -281,6 +281,7 @@ export const plants: Record<RuleName, readonly Plant[]> = {
           'export interface Six {}',
           'const seven = 1;',
           'export { seven as eight };',
+          'export interface Spoken { readonly nine?: Spoken }',
         ].join('\n'),
         'src/net/y.ts': `import { used } from './x.ts';\nused;`,
         'test/x.test.ts': `import { one } from '../src/net/x.ts';`,

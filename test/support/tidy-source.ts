@@ -31,6 +31,8 @@ export interface Source {
   readonly imports: readonly Import[];
   /** Line of each exported name. */
   readonly exports: ReadonlyMap<string, number>;
+  /** Exported types that the file's own types speak of: whoever uses those needs a name for them. */
+  readonly spokenTypes: ReadonlySet<string>;
   /** Without the callbacks of describe(), which are chapters, not functions. */
   readonly functions: readonly FunctionSpan[];
   readonly syntax: readonly Finding[];
@@ -44,6 +46,8 @@ export function readSource(path: string, text: string): Source {
   const lineOf = lineFinder(lines);
   const imports: Import[] = [];
   const exports = new Map<string, number>();
+  const types = new Set<string>();
+  const spoken = new Set<string>();
   const functions: FunctionSpan[] = [];
   const syntax: Finding[] = [];
   const ambient: Finding[] = [];
@@ -52,6 +56,8 @@ export function readSource(path: string, text: string): Source {
     const found = importOf(node, place);
     if (found !== undefined) imports.push({ line, ...found });
     for (const name of exportsOf(node)) exports.set(name, line);
+    if (isTypeDeclaration(node)) types.add(nameIn(nodeIn(node, 'id')) ?? '');
+    if (node.type === 'TSTypeReference') spoken.add(leftmostName(nodeIn(node, 'typeName')) ?? '');
     if (isFunction(node) && !isChapter(place))
       functions.push({ line, lines: lineOf(node.end) - line + 1, name: nameOf(node, place) });
     const bad = forbiddenSyntax(node, place);
@@ -59,7 +65,7 @@ export function readSource(path: string, text: string): Source {
     const outside = ambientUse(node, place);
     if (outside !== undefined) ambient.push({ line, ...outside });
   });
-  return { path, lines, imports, exports, functions, syntax, ambient };
+  return { path, lines, imports, exports, spokenTypes: types.intersection(spoken), functions, syntax, ambient };
 }
 
 function parse(path: string, text: string): Node {
@@ -159,6 +165,10 @@ function exportsOf(node: Node): string[] {
     return nodesIn(node, 'specifiers').flatMap(one => nameIn(nodeIn(one, 'exported')) ?? []);
   if (declaration.type !== 'VariableDeclaration') return [nameIn(nodeIn(declaration, 'id')) ?? []].flat();
   return nodesIn(declaration, 'declarations').flatMap(one => boundNames(nodeIn(one, 'id')));
+}
+
+function isTypeDeclaration({ type }: Node): boolean {
+  return type === 'TSInterfaceDeclaration' || type === 'TSTypeAliasDeclaration';
 }
 
 /** An argument of describe(…), describe.each(…)(…) and the like. */

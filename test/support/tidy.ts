@@ -298,12 +298,12 @@ function* unusedExports(tree: Tree): Iterable<Violation> {
   const { entryPoints, forTests } = tree.tables;
   const used = importsByTarget(tree);
   const unused = new Set<string>();
-  for (const { path, exports } of within(tree, 'src')) {
+  for (const { path, exports, spokenTypes } of within(tree, 'src')) {
     const imports = used.get(path) ?? [];
     if (imports.some(each => each.names === 'all')) continue;
     const names = new Set(imports.flatMap(each => each.names));
     for (const [name, line] of exports) {
-      if (names.has(name)) continue;
+      if (names.has(name) || spokenTypes.has(name)) continue;
       unused.add(`${path}#${name}`);
       // Of a file that nothing imports, the rule above has said what there is to say.
       const dead = imports.length === 0 && !entryPoints.includes(path);
