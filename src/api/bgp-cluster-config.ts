@@ -142,7 +142,7 @@ export const bgpClusterConfigKind = defineKind({
 function readPeer(raw: z.output<typeof peer>, path: string, notes: Notes): BgpPeer {
   return {
     name: raw.name,
-    peerAddress: raw.peerAddress ? readZonedAddress(raw.peerAddress, `${path}.peerAddress`, notes) : undefined,
+    peerAddress: readZonedAddress(raw.peerAddress, `${path}.peerAddress`, notes),
     peerASN: raw.peerASN,
     autoDiscovery: readAutoDiscovery(raw.autoDiscovery),
     peerConfigRef: raw.peerConfigRef?.name,

@@ -66,14 +66,12 @@ export const bgpNodeConfigOverrideKind = defineKind({
         const path = `spec.bgpInstances[${i}]`;
         return {
           name,
-          routerID: routerID ? readAddress(routerID, `${path}.routerID`, notes, 'ipv4') : undefined,
+          routerID: readAddress(routerID, `${path}.routerID`, notes, 'ipv4'),
           localPort,
           localASN,
           peers: peers.map(({ name, localAddress }, j) => ({
             name,
-            localAddress: localAddress
-              ? readZonedAddress(localAddress, `${path}.peers[${j}].localAddress`, notes)
-              : undefined,
+            localAddress: readZonedAddress(localAddress, `${path}.peers[${j}].localAddress`, notes),
           })),
         };
       }),

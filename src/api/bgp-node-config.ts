@@ -174,19 +174,15 @@ function readInstance(raw: z.output<typeof instance>, path: string, notes: Notes
   return {
     name: raw.name,
     localASN: raw.localASN,
-    routerID: raw.routerID ? readAddress(raw.routerID, `${path}.routerID`, notes, 'ipv4') : undefined,
+    routerID: readAddress(raw.routerID, `${path}.routerID`, notes, 'ipv4'),
     localPort: raw.localPort,
     peers: raw.peers.map((each, i) => ({
       name: each.name,
-      peerAddress: each.peerAddress
-        ? readZonedAddress(each.peerAddress, `${path}.peers[${i}].peerAddress`, notes)
-        : undefined,
+      peerAddress: readZonedAddress(each.peerAddress, `${path}.peers[${i}].peerAddress`, notes),
       peerInterface: each.peerInterface,
       peerASN: each.peerASN,
       autoDiscovery: readAutoDiscovery(each.autoDiscovery),
-      localAddress: each.localAddress
-        ? readZonedAddress(each.localAddress, `${path}.peers[${i}].localAddress`, notes)
-        : undefined,
+      localAddress: readZonedAddress(each.localAddress, `${path}.peers[${i}].localAddress`, notes),
       peerConfigRef: each.peerConfigRef?.name,
     })),
   };

@@ -107,8 +107,11 @@ export function textMap(about: string, value: z.ZodString = z.string('text')) {
 /** The API server checks the form of these, parsing what they mean. */
 export const cidrText = (about: string) =>
   text(about, 'a CIDR such as 192.0.2.0/24 or 2001:db8::/64', { format: 'cidr' });
-export const ipText = (about: string) =>
-  text(about, 'an IPv4 or IPv6 address', { pattern: '^([0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[^\\s/%]+)?)$' });
+const addressPattern = '[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[^\\s/%]+)?';
+export const ipText = (about: string) => text(about, 'an IPv4 or IPv6 address', { pattern: `^(${addressPattern})$` });
+/** Empty text stands for absence. */
+export const ipTextOrNone = (about: string) =>
+  text(about, 'an IPv4 or IPv6 address', { pattern: `^(|${addressPattern})$` });
 export const ipv4Text = (about: string) => text(about, 'an IPv4 address', { format: 'ipv4' });
 
 export const asn = (about: string, min: 0 | 1) => whole(about, min, maxUint32);

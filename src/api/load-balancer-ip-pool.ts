@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { Prefix } from '../net/prefix.ts';
 import { Range } from '../net/range.ts';
-import { cidrText, conditionStatus, flag, ipText, list, object, oneOf, readConditions } from './fields.ts';
+import { cidrText, conditionStatus, flag, ipTextOrNone, list, object, oneOf, readConditions } from './fields.ts';
 import { ageColumn, defineKind } from './kind.ts';
 import type { Notes } from './notes.ts';
 import type { Condition, ObjectMeta } from './object.ts';
@@ -33,8 +33,8 @@ const block = object('A run of addresses: a cidr, or start and stop.', {
   cidr: cidrText(
     'All addresses of this network. Host bits do not count: 192.168.1.200/28 is 192.168.1.192 to .207.',
   ).optional(),
-  start: ipText('The first address.').optional(),
-  stop: ipText('The last address; only start when absent.').optional(),
+  start: ipTextOrNone('The first address.').optional(),
+  stop: ipTextOrNone('The last address; only start when absent.').optional(),
 });
 
 const body = object('Addresses that Services of type LoadBalancer are given.', {

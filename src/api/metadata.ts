@@ -36,6 +36,17 @@ export type Bookkeeping = z.output<typeof bookkeepingSchema>;
 
 const path = (...rest: string[]) => formatPath(['metadata', ...rest]);
 
+/** `node-role.kubernetes.io/control-plane:` with nothing behind it is a label with an empty value, as for kubectl. */
+export function blankForNull(metadata: unknown): unknown {
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) return metadata;
+  const blank = (map: unknown) =>
+    typeof map === 'object' && map !== null && !Array.isArray(map)
+      ? Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value ?? '']))
+      : map;
+  const { labels, annotations } = metadata as { readonly labels?: unknown; readonly annotations?: unknown };
+  return { ...metadata, labels: blank(labels), annotations: blank(annotations) };
+}
+
 export function readMetadata(
   identity: Identity,
   bookkeeping: Bookkeeping,

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Kind } from './kind.ts';
 import { type KnownObject, kindOf, kinds } from './kinds.ts';
-import { type Bookkeeping, bookkeepingSchema, identitySchema, readMetadata } from './metadata.ts';
+import { type Bookkeeping, blankForNull, bookkeepingSchema, identitySchema, readMetadata } from './metadata.ts';
 import { faultsOf, formatPath, Notes, type Path, shorten, typeName } from './notes.ts';
 import type { Fault, ObjectRef, RawObject } from './object.ts';
 import { nearest, pruner } from './prune.ts';
@@ -101,7 +101,7 @@ function refused(raw: RawObject, kind: Kind<KnownObject>, generation: number, no
 
 function parseMetadata(raw: unknown, kind: Kind<KnownObject>, notes: Notes) {
   const quiet = kind.quiet === true;
-  const pruned = pruneMetadata(raw, [], undefined);
+  const pruned = blankForNull(pruneMetadata(raw, [], undefined));
   const identity = strict(identitySchema, pruned, ['metadata'], quiet, notes);
   if (identity === undefined) return undefined;
   const bookkeeping: Bookkeeping = salvage(bookkeepingSchema, pruned, ['metadata'], quiet, notes);

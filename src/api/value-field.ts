@@ -42,8 +42,14 @@ export function readPrefixes(texts: readonly string[], path: string, notes: Note
   });
 }
 
-/** Refuses the object when it is no address, or one of the other family. */
-export function readAddress(text: string, path: string, notes: Notes, family?: Family): IpAddress | undefined {
+/** Refuses the object when it is there and is no address, or one of the other family. */
+export function readAddress(
+  text: string | undefined,
+  path: string,
+  notes: Notes,
+  family?: Family,
+): IpAddress | undefined {
+  if (text === undefined) return undefined;
   const address = IpAddress.parse(text);
   if (address !== undefined && (family === undefined || family === address.family)) return address;
   const example = { ipv4: '192.0.2.1', ipv6: '2001:db8::1', any: '192.0.2.1 or 2001:db8::1' }[family ?? 'any'];
@@ -53,7 +59,8 @@ export function readAddress(text: string, path: string, notes: Notes, family?: F
 }
 
 /** As readAddress, but an IPv6 address may carry a zone id: `fe80::1%eth0`. */
-export function readZonedAddress(text: string, path: string, notes: Notes): ZonedAddress | undefined {
+export function readZonedAddress(text: string | undefined, path: string, notes: Notes): ZonedAddress | undefined {
+  if (text === undefined) return undefined;
   const parsed = IpAddress.parseZoned(text);
   if (parsed !== undefined) return parsed;
   const fix = 'write an address such as 192.0.2.1 or 2001:db8::1, without a prefix length';

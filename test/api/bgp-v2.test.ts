@@ -97,6 +97,7 @@ describe('CiliumBGPClusterConfig', () => {
     ['10.0.0.1/32', 'error bad-address'],
     ['10.0.0', 'error bad-address'],
     ['router', 'error bad-address'],
+    ['', 'error bad-address'],
   ])('peerAddress %s: %s', (text, fault) => {
     const path = `${instance}.peers[0].peerAddress`;
     expect(faults(altered(cluster, path, text))).toEqual(fault === undefined ? [] : [`${fault} ${path}`]);
@@ -240,7 +241,7 @@ describe('CiliumBGPNodeConfigOverride', () => {
     });
   });
 
-  it.each(['fd00::1', '10.0.0', '167772161'])('routerID %s is no IPv4 address', text => {
+  it.each(['fd00::1', '10.0.0', '167772161', ''])('routerID %s is no IPv4 address', text => {
     expect(faults(altered(override, `${instance}.routerID`, text))).toEqual([`error bad-address ${instance}.routerID`]);
   });
 

@@ -105,6 +105,11 @@ describe('metadata', () => {
     });
   });
 
+  it('a label with nothing behind it is empty, as for kubectl', () => {
+    const raw = { ...service, metadata: { name: 'web', labels: { a: null, b: 'x' }, annotations: { c: null } } };
+    expect(good('Service', raw).metadata).toMatchObject({ labels: { a: '', b: 'x' }, annotations: { c: '' } });
+  });
+
   it.each([
     ['name', 'Web', 'bad-name', 'metadata.name'],
     ['name', '../../etc/passwd', 'bad-name', 'metadata.name'],
