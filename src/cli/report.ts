@@ -2,6 +2,7 @@
 import type { AnnouncedRow, AnnouncedView } from '../control/announced.ts';
 import type { ServedService } from '../control/ipam-services.ts';
 import type { NotAnnouncedRow } from '../control/not-announced.ts';
+import type { Finding } from '../directory/manifests.ts';
 import { Refusal } from '../ipam/reason.ts';
 import { IpAddress } from '../net/ip.ts';
 import { table } from './table.ts';
@@ -66,4 +67,9 @@ export function joinViews(views: readonly AnnouncedView[]): AnnouncedView {
     announced: views.flatMap(view => view.announced),
     notAnnounced: views.flatMap(view => view.notAnnounced),
   };
+}
+
+/** As compilers write it, so that editors find the place. */
+export function problemLine({ file, line, severity, message, fix }: Finding): string {
+  return `${line === undefined ? file : `${file}:${line}`}: ${severity}: ${message}; ${fix}\n`;
 }

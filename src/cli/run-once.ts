@@ -3,14 +3,13 @@
 import type { Snapshot } from '../api/snapshot.ts';
 import { announcedView } from '../control/announced.ts';
 import { desiredForNode } from '../control/desired.ts';
-import type { Finding } from '../directory/manifests.ts';
 import { DirectoryStore } from '../directory/store.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ControlPlane } from '../runtime/control-plane.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import type { Clock, Log } from '../runtime/ports.ts';
 import { CommandError, type ExitCode, orCommandError, type Streams } from './command.ts';
-import { allocatedRows, allocatedTable, announcedTable, joinViews, notAnnouncedText } from './report.ts';
+import { allocatedRows, allocatedTable, announcedTable, joinViews, notAnnouncedText, problemLine } from './report.ts';
 import type { RunSettings } from './run-options.ts';
 import { json } from './table.ts';
 
@@ -75,9 +74,4 @@ function nodesOf(snapshot: Snapshot, { node, nodeIsNamed }: RunSettings): readon
   const kinds = ['Node', 'CiliumNode', 'CiliumBGPNodeConfig'] as const;
   const known = new Set(kinds.flatMap(kind => snapshot.list(kind)).map(each => each.metadata.name));
   return nodeIsNamed || known.size === 0 ? [node] : [...known].sort();
-}
-
-/** As compilers write it, so that editors find the place. */
-export function problemLine({ file, line, severity, message, fix }: Finding): string {
-  return `${line === undefined ? file : `${file}:${line}`}: ${severity}: ${message}; ${fix}\n`;
 }

@@ -4,7 +4,7 @@ import type { Finding } from '../directory/manifests.ts';
 import type { ControlPlaneStatus } from '../runtime/control-plane.ts';
 import { ask, socketOption } from './client.ts';
 import { defineCommand, outputOption } from './command.ts';
-import { problemLine } from './run-once.ts';
+import { problemLine } from './report.ts';
 import { json, table } from './table.ts';
 
 interface Status extends ControlPlaneStatus {
