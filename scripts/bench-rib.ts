@@ -1,14 +1,20 @@
 /**
  * The RIB by itself, without sockets: a synthetic full table is received, decided, told to one peer or thirty, withdrawn, and
- * changed one prefix at a time. Prints seconds of CPU and resident memory. `node scripts/bench-rib.ts [case…]`; without cases, all of them.
+ * changed one prefix at a time. Prints seconds of CPU and resident memory. `node scripts/bench-rib.ts [case]`; without a case, each in a process of its own.
  */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Policy } from '../src/bgp/policy.ts';
 import { Rib } from '../src/bgp/rib.ts';
 import type { PeerView } from '../src/bgp/rib-view.ts';
 import { IpAddress } from '../src/net/ip.ts';
 
 const PULL_OCTETS = 65_536;
+const READ_OCTETS = 65_536;
+/** Says that this process is to write a load. */
+const WRITE = '--write';
 
 /** A small generator of its own, so that every run has the same table. */
 function random(seed: number): () => number {
@@ -20,19 +26,15 @@ function random(seed: number): () => number {
   };
 }
 
-interface Message {
-  readonly at: number;
-  readonly end: number;
-}
-
+/** UPDATE bodies in a row, each behind its length in two octets; withdrawals of all of it follow the announcements. */
 interface Load {
-  readonly bytes: Uint8Array;
-  readonly updates: readonly Message[];
-  readonly withdrawals: readonly Message[];
+  readonly file: string;
+  /** Octets of the announcements. */
+  readonly announced: number;
 }
 
 /** Twenty prefixes in each /16, most of them /24; one attribute set for 3 to 11 of them; sets in random order. */
-function fullTable(prefixes: number): Load {
+function writeFullTable(file: string, prefixes: number): number {
   const rnd = random(7);
   const pick = (from: number, to: number) => from + Math.floor(rnd() * (to - from + 1));
   const bytes = new Uint8Array(prefixes * 26 + 65_536);
@@ -41,6 +43,10 @@ function fullTable(prefixes: number): Load {
     for (const octet of octets) bytes[to++] = octet;
   };
   const word = (value: number) => put(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
+  const close = (begin: number) => {
+    bytes[begin - 2] = (to - begin) >>> 8;
+    bytes[begin - 1] = (to - begin) & 255;
+  };
   const nlri: number[][] = [];
   for (let block = 0; nlri.length < prefixes; block++) {
     const net = (1 << 24) + (block << 16);
@@ -69,9 +75,9 @@ function fullTable(prefixes: number): Load {
     put(length as number);
     for (let bits = 0; bits < (length as number); bits += 8) put(((address as number) >>> (24 - bits)) & 255);
   };
-  const updates = order.map(({ at, end }) => {
-    const begin = to;
-    put(0, 0, 0, 0);
+  for (const { at, end } of order) {
+    const begin = to + 2;
+    put(0, 0, 0, 0, 0, 0);
     put(0x40, 1, 1, 0);
     const hops = pick(3, 6);
     put(0x40, 2, 2 + 4 * hops, 2, hops);
@@ -98,21 +104,22 @@ function fullTable(prefixes: number): Load {
     bytes[begin + 2] = length >>> 8;
     bytes[begin + 3] = length & 255;
     for (let i = at; i < end; i++) prefix(nlri[i] as number[]);
-    return { at: begin, end: to };
-  });
-  const withdrawals: Message[] = [];
+    close(begin);
+  }
+  const announced = to;
   const all = order.flatMap(({ at, end }) => nlri.slice(at, end));
   for (let i = 0; i < all.length; i += 900) {
-    const begin = to;
-    put(0, 0);
+    const begin = to + 2;
+    put(0, 0, 0, 0);
     for (const each of all.slice(i, i + 900)) prefix(each);
     const length = to - begin - 2;
     bytes[begin] = length >>> 8;
     bytes[begin + 1] = length & 255;
     put(0, 0);
-    withdrawals.push({ at: begin, end: to });
+    close(begin);
   }
-  return { bytes: bytes.slice(0, to), updates, withdrawals };
+  writeFileSync(file, bytes.subarray(0, to));
+  return announced;
 }
 
 function view(index: number): PeerView {
@@ -161,7 +168,7 @@ const out = new Uint8Array(PULL_OCTETS);
 
 function drain(rib: Rib, sinks: number): number {
   let octets = 0;
-  for (let slot = 1; slot <= sinks; slot++)
+  for (let slot = 0; slot <= sinks; slot++)
     while (rib.hasOutput(slot)) {
       const length = rib.pull(slot, out, 0);
       if (length === 0) break;
@@ -170,40 +177,54 @@ function drain(rib: Rib, sinks: number): number {
   return octets;
 }
 
-/** Messages come in reads of about 64 KiB, and sinks are served after each. */
-function feed(rib: Rib, load: Load, messages: readonly Message[], sinks: number): number {
-  let [octets, since] = [0, 0];
-  for (const { at, end } of messages) {
-    rib.receiveUpdate(0, load.bytes, at, end);
-    since += end - at;
-    if (since < PULL_OCTETS) continue;
-    since = 0;
+/** The load is read as from a socket, 64 KiB at a time, and sinks are served after each read. */
+function feed(rib: Rib, load: Load, part: 'announce' | 'withdraw', sinks: number): number {
+  const file = openSync(load.file, 'r');
+  const end = part === 'announce' ? load.announced : statSync(load.file).size;
+  let at = part === 'announce' ? 0 : load.announced;
+  const buffer = new Uint8Array(2 * READ_OCTETS);
+  let [octets, have] = [0, 0];
+  while (at < end) {
+    const length = readSync(file, buffer, have, Math.min(READ_OCTETS, end - at), at);
+    at += length;
+    have += length;
+    let used = 0;
+    for (;;) {
+      const body = ((buffer[used] as number) << 8) | (buffer[used + 1] as number);
+      if (have - used < 2 || have - used < 2 + body) break;
+      rib.receiveUpdate(0, buffer, used + 2, used + 2 + body);
+      used += 2 + body;
+    }
+    buffer.copyWithin(0, used, have);
+    have -= used;
     octets += drain(rib, sinks);
   }
-  return octets + drain(rib, sinks);
+  closeSync(file);
+  return octets;
 }
 
 function started(sinks: number): Rib {
   const rib = new Rib({ asn: 65000, routerId: 1, hashSeed: 12345 });
   for (let slot = 0; slot <= sinks; slot++) rib.peerUp(slot, view(slot));
   drain(rib, sinks);
-  rib.pull(0, out, 0);
   return rib;
 }
 
-function table(load: Load, prefixes: number, sinks: number, name: string): void {
+function table(prefixes: number, sinks: number, name: string): void {
+  const load = makeLoad(prefixes);
   const rib = started(sinks);
-  const octets = timed(`${name}`, () => feed(rib, load, load.updates, sinks));
+  const octets = timed(name, () => feed(rib, load, 'announce', sinks));
   console.log(`  ${rib.counts('ipv4-unicast').locRib} of ${prefixes} prefixes, ${octets} octets out`);
-  timed('  withdraw', () => feed(rib, load, load.withdrawals, sinks));
+  timed('  withdraw', () => feed(rib, load, 'withdraw', sinks));
   if (rib.counts('ipv4-unicast').paths !== 0) throw new Error('routes are left');
 }
 
-function churn(load: Load): void {
+function churn(): void {
+  const load = makeLoad(100_000);
   const rib = started(1);
-  feed(rib, load, load.updates, 1);
-  const one = load.updates[0] as Message;
-  const body = load.bytes.slice(one.at, one.end);
+  feed(rib, load, 'announce', 1);
+  const bytes = readFileSync(load.file);
+  const body = bytes.slice(2, 2 + bytes.readUInt16BE(0));
   const times: number[] = [];
   for (let i = 0; i < 20_000; i++) {
     body[body.length - 1] = i & 255;
@@ -217,12 +238,30 @@ function churn(load: Load): void {
   console.log(`one change in 100k: p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}`);
 }
 
+/** Made in a process of its own, so that making it does not count. */
+function makeLoad(prefixes: number): Load {
+  const file = join(folder, `${prefixes}`);
+  const announced = execFileSync(process.execPath, [import.meta.filename, WRITE, file, `${prefixes}`]);
+  return { file, announced: Number(announced.toString()) };
+}
+
 const cases: Record<string, () => void> = {
-  'ingest-1m': () => table(fullTable(1_000_000), 1_000_000, 0, 'ingest 1M'),
-  'prop-1m-1': () => table(fullTable(1_000_000), 1_000_000, 1, 'propagate 1M to 1'),
-  'prop-100k-30': () => table(fullTable(100_000), 100_000, 30, 'propagate 100k to 30'),
-  churn: () => churn(fullTable(100_000)),
+  'ingest-1m': () => table(1_000_000, 0, 'ingest 1M'),
+  'prop-1m-1': () => table(1_000_000, 1, 'propagate 1M to 1'),
+  'prop-100k-30': () => table(100_000, 30, 'propagate 100k to 30'),
+  churn,
 };
 
-const wanted = process.argv.slice(2);
-for (const [name, run] of Object.entries(cases)) if (wanted.length === 0 || wanted.includes(name)) run();
+const [first, ...rest] = process.argv.slice(2);
+let folder = '';
+if (first === WRITE) process.stdout.write(`${writeFullTable(rest[0] ?? '', Number(rest[1]))}`);
+else if (first !== undefined) {
+  folder = mkdtempSync(join(tmpdir(), 'bench-rib-'));
+  try {
+    cases[first]?.();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+} else
+  for (const name of Object.keys(cases))
+    execFileSync(process.execPath, [import.meta.filename, name], { stdio: 'inherit' });

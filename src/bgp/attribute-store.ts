@@ -4,12 +4,13 @@
  * Id 0 is no set.
  */
 import {
-  grownI32,
-  grownU8,
-  grownU16,
-  grownU32,
+  discard,
   type I32,
   nextCapacity,
+  resizedI32,
+  resizedU8,
+  resizedU16,
+  resizedU32,
   type U8,
   type U16,
   type U32,
@@ -134,7 +135,7 @@ export class AttributeStore {
     if (id >= this.place.length) this.#growIds(nextCapacity(this.place.length, id + 1));
     const end = this.#octets + grains * GRAIN;
     if (end > this.bytes.length)
-      this.bytes = grownU8(this.bytes, nextCapacity(this.bytes.length, Math.max(end, OCTETS_MIN)));
+      this.bytes = resizedU8(this.bytes, nextCapacity(this.bytes.length, Math.max(end, OCTETS_MIN)));
     this.place[id] = this.#octets / GRAIN;
     this.#octets = end;
     return id;
@@ -159,10 +160,10 @@ export class AttributeStore {
   }
 
   #growIds(capacity: number): void {
-    this.place = grownU32(this.place, capacity);
-    this.length = grownU16(this.length, capacity);
-    this.references = grownU32(this.references, capacity);
-    this.#hashes = grownI32(this.#hashes, capacity);
+    this.place = resizedU32(this.place, capacity);
+    this.length = resizedU16(this.length, capacity);
+    this.references = resizedU32(this.references, capacity);
+    this.#hashes = resizedI32(this.#hashes, capacity);
   }
 
   #rehash(slotCount: number): void {
@@ -176,6 +177,7 @@ export class AttributeStore {
       slots[slot] = id;
     }
     this.#slots = slots;
+    discard(old);
   }
 
   /** Nothing is left: gives the memory back. */
@@ -183,8 +185,9 @@ export class AttributeStore {
     this.top = 1;
     this.#octets = 0;
     this.#free.clear();
+    discard(this.#slots);
     this.#slots = new Uint32Array(SLOTS_MIN);
-    this.bytes = grownU8(this.bytes, 0);
+    this.bytes = resizedU8(this.bytes, 0);
     this.#growIds(0);
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Columns: typed arrays that grow by a quarter at a time. `ArrayBuffer.transfer` frees the old octets at once, so that growth
- * never holds more than one column twice and leaves nothing to the garbage collector.
+ * Columns: typed arrays that grow by doubling. What has not been written to yet is address space, not memory: the system gives pages
+ * as they are touched. The old octets are freed at once (`ArrayBuffer.transfer` to nothing), not when the garbage collector comes
+ * around, so growth never holds more than one column twice.
  */
 
 export type U8 = Uint8Array<ArrayBuffer>;
@@ -13,24 +14,40 @@ const CAPACITY_MIN = 256;
 
 /** The next size of a column that holds `capacity` and needs room for `needed`. */
 export function nextCapacity(capacity: number, needed: number): number {
-  return Math.max(needed, capacity + (capacity >>> 2), CAPACITY_MIN);
+  return Math.max(needed, capacity * 2, CAPACITY_MIN);
 }
 
-/** The column with room for `capacity` elements; new ones are zero. The old array must not be used again. */
-export function grownU8(column: U8, capacity: number): U8 {
-  return new Uint8Array(column.buffer.transfer(capacity));
+/** The column with room for `capacity` elements, fewer or more; new ones are zero. The old array must not be used again. */
+export function resizedU8(column: U8, capacity: number): U8 {
+  return moved(column, new Uint8Array(capacity));
 }
 
-export function grownU16(column: U16, capacity: number): U16 {
-  return new Uint16Array(column.buffer.transfer(capacity * 2));
+export function resizedU16(column: U16, capacity: number): U16 {
+  return moved(column, new Uint16Array(capacity));
 }
 
-export function grownU32(column: U32, capacity: number): U32 {
-  return new Uint32Array(column.buffer.transfer(capacity * 4));
+export function resizedU32(column: U32, capacity: number): U32 {
+  return moved(column, new Uint32Array(capacity));
 }
 
-export function grownI32(column: I32, capacity: number): I32 {
-  return new Int32Array(column.buffer.transfer(capacity * 4));
+export function resizedI32(column: I32, capacity: number): I32 {
+  return moved(column, new Int32Array(capacity));
+}
+
+/** Gives the memory of a column back at once. It must not be used again. */
+export function discard(column: Column): void {
+  column.buffer.transfer(0);
+}
+
+interface Column {
+  readonly buffer: ArrayBuffer;
+  readonly length: number;
+}
+
+function moved<T extends Column & { set(from: T): void; subarray(at: number, end: number): T }>(from: T, to: T): T {
+  to.set(from.length > to.length ? from.subarray(0, to.length) : from);
+  discard(from);
+  return to;
 }
 
 /** A set of small integers, and how many they are. */
@@ -49,7 +66,7 @@ export class Bits {
 
   add(index: number): void {
     const word = index >>> 5;
-    if (word >= this.#words.length) this.#words = grownU32(this.#words, nextCapacity(this.#words.length, word + 1));
+    if (word >= this.#words.length) this.#words = resizedU32(this.#words, nextCapacity(this.#words.length, word + 1));
     const old = this.#words[word] as number;
     const now = old | (1 << (index & 31));
     if (now === (old | 0)) return;

@@ -6,7 +6,7 @@
  */
 import { attributeCode, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE } from './attribute.ts';
 import { AttributeStore } from './attribute-store.ts';
-import { grownI32, grownU16, grownU32, type I32, type U16, type U32 } from './columns.ts';
+import { type I32, resizedI32, resizedU16, resizedU32, type U16, type U32 } from './columns.ts';
 import { wellKnownCommunities } from './community.ts';
 import type { RibSelf } from './rib-view.ts';
 
@@ -105,11 +105,11 @@ export class RibAttributes {
   }
 
   #grow(capacity: number): void {
-    this.localPref = grownU32(this.localPref, capacity);
-    this.med = grownU32(this.med, capacity);
-    this.neighbor = grownI32(this.neighbor, capacity);
-    this.pathLength = grownU16(this.pathLength, capacity);
-    this.facts = grownU16(this.facts, capacity);
+    this.localPref = resizedU32(this.localPref, capacity);
+    this.med = resizedU32(this.med, capacity);
+    this.neighbor = resizedI32(this.neighbor, capacity);
+    this.pathLength = resizedU16(this.pathLength, capacity);
+    this.facts = resizedU16(this.facts, capacity);
   }
 
   /** Gathers the facts. False when anything is not as an ordinary set from a peer is. */

@@ -20,6 +20,8 @@ export class RibLog {
   readonly #rows: RibRows;
   readonly #readers = new Set<LogReader>();
   #chunks: Uint32Array[] = [];
+  /** A chunk to use again. */
+  #spare: Uint32Array | undefined;
   /** Position of the first entry of the first chunk. */
   #base = 0;
   #end = 0;
@@ -75,7 +77,7 @@ export class RibLog {
       if (row >= 0 && this.#rows.head[row] === 0) this.#rows.free(row);
     }
     if (this.#readers.size === 0) this.#chunks = [];
-    else if (low > this.#base) this.#chunks.splice(0, (low - this.#base) >>> CHUNK_BITS);
+    else if (low > this.#base) [this.#spare] = this.#chunks.splice(0, (low - this.#base) >>> CHUNK_BITS);
     this.#base = low;
   }
 
@@ -88,7 +90,8 @@ export class RibLog {
     const offset = this.#end - this.#base;
     let chunk = this.#chunks[offset >>> CHUNK_BITS];
     if (chunk === undefined) {
-      chunk = new Uint32Array(CHUNK);
+      chunk = this.#spare ?? new Uint32Array(CHUNK);
+      this.#spare = undefined;
       this.#chunks.push(chunk);
     }
     chunk[offset & (CHUNK - 1)] = row;

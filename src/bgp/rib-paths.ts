@@ -1,7 +1,7 @@
 /**
  * The paths of one family: what each peer says about each prefix, as entries of linked lists in columns. Path 0 is no path.
  */
-import { grownU8, grownU16, grownU32, nextCapacity, type U8, type U16, type U32 } from './columns.ts';
+import { nextCapacity, resizedU8, resizedU16, resizedU32, type U8, type U16, type U32 } from './columns.ts';
 
 /** Stands in `slot` for this speaker itself. */
 export const OWN_SLOT = 0xffff;
@@ -57,10 +57,10 @@ export class RibPaths {
   }
 
   #grow(capacity: number): void {
-    this.slot = grownU16(this.slot, capacity);
-    this.raw = grownU32(this.raw, capacity);
-    this.effective = grownU32(this.effective, capacity);
-    this.flags = grownU8(this.flags, capacity);
-    this.next = grownU32(this.next, capacity);
+    this.slot = resizedU16(this.slot, capacity);
+    this.raw = resizedU32(this.raw, capacity);
+    this.effective = resizedU32(this.effective, capacity);
+    this.flags = resizedU8(this.flags, capacity);
+    this.next = resizedU32(this.next, capacity);
   }
 }

@@ -3,7 +3,7 @@
  * length) with linear probing; a removed entry is closed by shifting the following ones back, so there are no tombstones.
  * Rows are used again once freed.
  */
-import { grownI32, grownU8, grownU32, type I32, nextCapacity, type U8, type U32 } from './columns.ts';
+import { discard, type I32, nextCapacity, resizedI32, resizedU8, resizedU32, type U8, type U32 } from './columns.ts';
 
 /** Stands in `length` for a row that is not in use. */
 export const FREE_ROW = 255;
@@ -133,14 +133,15 @@ export class RibRows {
   }
 
   #grow(capacity: number): void {
-    this.key = grownI32(this.key, capacity * this.words);
-    this.length = grownU8(this.length, capacity);
-    this.head = grownU32(this.head, capacity);
-    this.step = grownU8(this.step, capacity);
-    this.version = grownU32(this.version, capacity);
+    this.key = resizedI32(this.key, capacity * this.words);
+    this.length = resizedU8(this.length, capacity);
+    this.head = resizedU32(this.head, capacity);
+    this.step = resizedU8(this.step, capacity);
+    this.version = resizedU32(this.version, capacity);
   }
 
   #rehash(slotCount: number): void {
+    discard(this.#slots);
     this.#slots = new Uint32Array(slotCount);
     this.#shift = 32 - Math.log2(slotCount);
     const mask = slotCount - 1;
