@@ -3,10 +3,10 @@
  * spelling, so that dashboards move over. Gauges are stated as a whole set after each pass: a series that is not stated
  * again is gone, so nothing is left behind by an object that was deleted.
  */
-import { Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 interface Row {
-  readonly type: 'gauge' | 'histogram';
+  readonly type: 'gauge' | 'counter' | 'histogram';
   readonly help: string;
   readonly labels: readonly string[];
   /** Upper bounds in seconds, for histograms. */
@@ -14,6 +14,8 @@ interface Row {
 }
 
 const passBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+const peerLabels = ['vrouter', 'neighbor', 'neighbor_asn'] as const;
 
 const rows = {
   cilium_operator_lbipam_conflicting_pools_total: row(
@@ -24,6 +26,28 @@ const rows = {
   cilium_operator_lbipam_ips_used_total: row('gauge', 'Distinct addresses of a pool in use', ['pool']),
   cilium_operator_lbipam_services_matching_total: row('gauge', 'Services that at least one pool selects'),
   cilium_operator_lbipam_services_unsatisfied_total: row('gauge', 'Services that lack an address they asked for'),
+  cilium_bgp_control_plane_session_state: row('gauge', '1 while the session is established, else 0', peerLabels),
+  cilium_bgp_control_plane_advertised_routes: row('gauge', 'Routes the peer has been told', [
+    ...peerLabels,
+    'afi',
+    'safi',
+  ]),
+  cilium_bgp_control_plane_received_routes: row('gauge', 'Routes the peer told, whether taken or not', [
+    ...peerLabels,
+    'afi',
+    'safi',
+  ]),
+  cilium_bgp_control_plane_reconcile_errors_total: row('counter', 'Plans that could not be made true as they are', [
+    'vrouter',
+  ]),
+  cilium_bgp_control_plane_reconcile_run_duration_seconds: {
+    ...row('histogram', 'Time to hand a changed plan or changed routes to the speaker', ['vrouter']),
+    buckets: passBuckets,
+  },
+  herald_bgp_change_to_update_seconds: {
+    ...row('histogram', 'From a change told by the store to its UPDATEs handed to sockets'),
+    buckets: passBuckets,
+  },
   herald_objects: row('gauge', 'Objects in the newest snapshot', ['kind']),
   herald_faulty_objects: row('gauge', 'Objects with faults that refuse them or warn', ['severity']),
   herald_target_failures: row('gauge', 'Failures in a row of a target; 0 when it works', ['target']),
@@ -45,12 +69,14 @@ export interface Sample {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #gauges = new Map<string, Gauge>();
+  readonly #counters = new Map<string, Counter>();
   readonly #histograms = new Map<string, Histogram>();
 
   constructor() {
     for (const [name, { type, help, labels, buckets }] of Object.entries<Row>(rows)) {
       const common = { name, help, labelNames: [...labels], registers: [this.#registry] };
       if (type === 'gauge') this.#gauges.set(name, new Gauge(common));
+      else if (type === 'counter') this.#counters.set(name, new Counter(common));
       else this.#histograms.set(name, new Histogram({ ...common, buckets: [...(buckets ?? [])] }));
     }
   }
@@ -61,8 +87,12 @@ export class Metrics {
     for (const { name, labels, value } of samples) this.#gauges.get(name)?.set({ ...labels }, value);
   }
 
-  observe(name: NameOf<'histogram'>, seconds: number): void {
-    this.#histograms.get(name)?.observe(seconds);
+  observe(name: NameOf<'histogram'>, seconds: number, labels: Readonly<Record<string, string>> = {}): void {
+    this.#histograms.get(name)?.observe({ ...labels }, seconds);
+  }
+
+  count(name: NameOf<'counter'>, labels: Readonly<Record<string, string>>): void {
+    this.#counters.get(name)?.inc({ ...labels });
   }
 
   /** The text a scraper gets. */
@@ -72,6 +102,7 @@ export class Metrics {
 }
 
 function row(type: 'gauge', help: string, labels?: readonly string[]): Row & { readonly type: 'gauge' };
+function row(type: 'counter', help: string, labels?: readonly string[]): Row & { readonly type: 'counter' };
 function row(type: 'histogram', help: string, labels?: readonly string[]): Row & { readonly type: 'histogram' };
 function row(type: Row['type'], help: string, labels: readonly string[] = []): Row {
   return { type, help, labels };

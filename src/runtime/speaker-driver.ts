@@ -33,6 +33,8 @@ export interface SpeakerDriverOptions {
   readonly log: Log;
   /** Told of every event, after the log. */
   readonly onEvent?: ((event: SpeakerEvent) => void) | undefined;
+  /** Told when octets have been handed to sockets, once a turn. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 export class SpeakerDriver {
@@ -42,6 +44,7 @@ export class SpeakerDriver {
   readonly #log: Log;
   readonly #words: SpeakerLog;
   readonly #onEvent: ((event: SpeakerEvent) => void) | undefined;
+  readonly #onSent: (() => void) | undefined;
   readonly #connections = new Map<ConnectionId, Connection>();
   readonly #attempts = new Map<AttemptId, () => void>();
   /** Those with something to send and a socket that takes it, in the order they came. */
@@ -63,6 +66,7 @@ export class SpeakerDriver {
     this.#log = options.log;
     this.#words = new SpeakerLog(options.log, options.clock);
     this.#onEvent = options.onEvent;
+    this.#onSent = options.onSent;
   }
 
   configure(config: SpeakerConfig): void {
@@ -80,6 +84,11 @@ export class SpeakerDriver {
       found = this.#speaker.reset(peer, how, nowMs);
     });
     return found;
+  }
+
+  /** Something is to be sent, or was not all taken by its socket yet. */
+  get hasUnsent(): boolean {
+    return this.#turnEnds || this.#ready.size > 0 || [...this.#connections.values()].some(each => each.blocked);
   }
 
   /** When every listener that can be had is had. */
@@ -222,7 +231,13 @@ export class SpeakerDriver {
 
   /** Round after round, one pull a connection, until there is nothing to send or the slice is over. */
   #send(): void {
+    if (this.#ready.size === 0) return;
     const untilMs = this.#clock.nowMs() + SLICE_MS;
+    this.#sendUntil(untilMs);
+    this.#onSent?.();
+  }
+
+  #sendUntil(untilMs: number): void {
     while (this.#ready.size > 0) {
       for (const connection of this.#ready) {
         // The set keeps its order: what is put back goes to the end.

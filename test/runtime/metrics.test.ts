@@ -19,7 +19,7 @@ describe('metrics', () => {
     const text = await new Metrics().text();
     const helps = text.match(/^# HELP \S+ \S+/gm) ?? [];
     expect(helps.length).toBeGreaterThan(5);
-    expect(text.match(/^# TYPE \S+ (gauge|histogram)$/gm)).toHaveLength(helps.length);
+    expect(text.match(/^# TYPE \S+ (gauge|counter|histogram)$/gm)).toHaveLength(helps.length);
   });
 
   it('a histogram counts what it observes', async () => {
