@@ -44,6 +44,11 @@ export class Bench {
     return this.effects.filter((each): each is EffectOf<K> => each.kind === kind);
   }
 
+  /** What was asked for since the last time; it is not remembered for `all`. */
+  take(): readonly Effect[] {
+    return this.speaker.takeEffects();
+  }
+
   get events(): SpeakerEvent[] {
     return this.all('event').map(each => each.event);
   }
@@ -81,6 +86,11 @@ export class Bench {
       parts.push(this.#buffer.slice(0, length));
     }
     return Uint8Array.from(parts.flatMap(part => [...part]));
+  }
+
+  /** Reads what waits, and forgets it. */
+  drain(connection: ConnectionId): void {
+    while (this.speaker.pull(connection, this.#buffer, this.nowMs) > 0);
   }
 
   /** What waits to be read, in words. */
