@@ -8,20 +8,20 @@ import { IpAddress } from '../net/ip.ts';
 import { forEachChange, serviceKeyOf } from './changes.ts';
 
 export interface Backends {
-  /** Nodes with an endpoint that is ready and not on its way out. */
-  readonly nodes: ReadonlySet<string>;
+  /** Nodes with an endpoint that is ready and not on its way out, ascending. */
+  readonly nodes: readonly string[];
   /** Whether there is such an endpoint anywhere. */
   readonly any: boolean;
   /** Gateway and Ingress Services carry a stand-in endpoint: the proxy is on every node, so every node counts as local. */
   readonly everywhere: boolean;
 }
 
-export const noBackends: Backends = { nodes: new Set(), any: false, everywhere: false };
+export const noBackends: Backends = { nodes: [], any: false, everywhere: false };
 
 export const Backends = {
   /** Whether a Local traffic policy may send traffic to this node. */
   on(backends: Backends, node: string): boolean {
-    return backends.everywhere || backends.nodes.has(node);
+    return backends.everywhere || backends.nodes.includes(node);
   },
 };
 
@@ -32,7 +32,7 @@ const standInPort = 9999;
 /** Endpoints by Service, kept up to date by what changed among the slices. */
 export class BackendIndex {
   #slices: readonly EndpointSlice[] = [];
-  readonly #byService = new Map<string, Set<EndpointSlice>>();
+  readonly #byService = new Map<string, readonly EndpointSlice[]>();
   readonly #merged = new Map<string, Backends>();
 
   update(snapshot: Snapshot): void {
@@ -55,15 +55,14 @@ export class BackendIndex {
 
   #add(key: string, slice: EndpointSlice): void {
     const slices = this.#byService.get(key);
-    if (slices === undefined) this.#byService.set(key, new Set([slice]));
-    else slices.add(slice);
+    this.#byService.set(key, slices === undefined ? [slice] : [...slices, slice]);
     this.#merged.delete(key);
   }
 
   #remove(key: string, slice: EndpointSlice): void {
-    const slices = this.#byService.get(key);
-    slices?.delete(slice);
-    if (slices?.size === 0) this.#byService.delete(key);
+    const left = this.#byService.get(key)?.filter(each => each !== slice) ?? [];
+    if (left.length === 0) this.#byService.delete(key);
+    else this.#byService.set(key, left);
     this.#merged.delete(key);
   }
 }
@@ -80,7 +79,7 @@ function mergeSlices(slices: Iterable<EndpointSlice>): Backends {
       else everywhere ||= isStandIn(endpoint, slice);
     }
   }
-  return { nodes, any, everywhere };
+  return { nodes: [...nodes].sort(), any, everywhere };
 }
 
 function isStandIn(endpoint: Endpoint, slice: EndpointSlice): boolean {

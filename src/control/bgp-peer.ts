@@ -76,7 +76,20 @@ function password(
   if (secret === undefined) return { password: undefined, refusal: Refusal.of('no-auth-secret', where) };
   const value = secret.data.get('password');
   if (value === undefined) return { password: undefined, refusal: Refusal.of('no-auth-password', where) };
+  if (!isUsablePassword(value.reveal()))
+    return { password: undefined, refusal: Refusal.of('bad-auth-password', where) };
   return { password: value };
+}
+
+/** What the kernel takes as a key (TCP_MD5SIG_MAXKEYLEN), and what a configuration can hold. An empty one would be none. */
+function isUsablePassword(octets: Uint8Array): boolean {
+  if (octets.length === 0 || octets.length > 80) return false;
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(octets);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function peerConfig(input: PeerInput, families: readonly Family[]): PeerConfig {

@@ -115,3 +115,9 @@ export function mergeAttributes(all: readonly PathAttributes[]): PathAttributes 
     localPreference: preferences.length === 0 ? undefined : Math.max(...preferences),
   };
 }
+
+/** `tor1 10.0.0.1 (AS 65000)`. */
+export function peerText({ key, remoteText, asn }: PeerPlan): string {
+  const name = key === remoteText || remoteText === '' ? key : `${key} ${remoteText}`;
+  return `${name} (${asn === 0 ? 'any AS' : `AS ${asn}`})`;
+}

@@ -3,7 +3,7 @@
  * the very rules that announce (bgp-service.ts): of several rules that say no, the one that got furthest answers.
  */
 import type { ServiceAddressType } from '../api/bgp-attributes.ts';
-import type { Backends } from './backends.ts';
+import type { BackendIndex, Backends } from './backends.ts';
 import type { InstancePlan, PeerPlan, ServiceRule } from './bgp-plan.ts';
 import { type RouteContext, visitService } from './bgp-service.ts';
 import { progress, type Reason, type Refusal } from './reason.ts';
@@ -26,11 +26,12 @@ export function serviceRefusals(
   plan: InstancePlan,
   context: RouteContext,
   facts: ServiceFacts,
-  backends: Backends,
+  index: BackendIndex,
 ): readonly ServiceRefusal[] {
+  const backends = index.get(facts.key);
   const announced = new Set<string>();
   const refused: RuleRefusal[] = [];
-  visitService(plan.routes, context, facts, backends, {
+  visitService(plan.routes, context, facts, index, {
     announce: (_, { address, text }, type, rule) => {
       for (const peer of rule.grant.peers[address.family]) announced.add(`${type} ${text} ${peer}`);
     },
@@ -114,7 +115,7 @@ export function serviceDetail(reason: Reason, { service }: ServiceFacts, backend
         service.status.conditions.find(each => each.type === ipamCondition && each.status === 'False')?.message ?? ''
       );
     case 'no-local-endpoint': {
-      const nodes = [...backends.nodes].sort();
+      const nodes = backends.nodes;
       const more = nodes.length > 5 ? ` and ${nodes.length - 5} more` : '';
       return nodes.length === 0 ? 'there is none anywhere' : `they are on ${nodes.slice(0, 5).join(', ')}${more}`;
     }

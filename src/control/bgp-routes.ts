@@ -4,14 +4,16 @@
  * Reference §2.4, §2.5.
  */
 import type { PathAttributes } from '../api/bgp-attributes.ts';
+import type { Service } from '../api/service.ts';
 import type { Snapshot } from '../api/snapshot.ts';
 import type { Announcement } from '../bgp/announcement.ts';
 import { LargeCommunity } from '../bgp/community.ts';
+import type { Family } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import type { BackendIndex } from './backends.ts';
 import { type Grant, mergeAttributes, type RoutePlan, type RouteSource } from './bgp-plan.ts';
 import { type RouteContext, type ServiceVisitor, visitService } from './bgp-service.ts';
-import { ServiceChanges } from './changes.ts';
+import { type Mapped, mapChanged, type ServiceChanges } from './changes.ts';
 import { ClaimTable, type Contribution } from './claim-table.ts';
 import { PrefixSet } from './prefix-set.ts';
 import { serviceFacts } from './service-address.ts';
@@ -32,33 +34,93 @@ type RouteContribution = Contribution<Prefix, RouteClaim>;
 
 const fixedOwner = '';
 
+export interface Routes {
+  /** By prefix. */
+  readonly routes: readonly Route[];
+  /** All of theirs, for the speaker; one that did not change is the same value. */
+  readonly announcements: readonly Announcement[];
+}
+
 export class RouteTable {
   #plan: RoutePlan | undefined;
   #context: RouteContext | undefined;
-  #changes = new ServiceChanges();
   #table: ClaimTable<Prefix, RouteClaim, Route> | undefined;
+  #flat = new Flat();
 
-  /** Sorted by prefix. `plan` and `context` are compared by identity: another one means starting over. */
-  update(plan: RoutePlan, context: RouteContext, snapshot: Snapshot, backends: BackendIndex): readonly Route[] {
-    if (this.#table === undefined || plan !== this.#plan || context !== this.#context) {
-      this.#plan = plan;
-      this.#context = context;
-      this.#changes = new ServiceChanges();
-      this.#table = new ClaimTable(routeRules(plan));
-      this.#table.state(fixedOwner, plan.fixed.map(fixedContribution));
-    }
-    for (const key of this.#changes.take(snapshot)) {
-      const slash = key.indexOf('/');
-      const service = snapshot.get('Service', key.slice(0, slash), key.slice(slash + 1));
+  /** `changes`: since the last call. `plan` and `context` are compared by identity: another one means starting over. */
+  update(
+    plan: RoutePlan,
+    context: RouteContext,
+    snapshot: Snapshot,
+    changes: ServiceChanges,
+    backends: BackendIndex,
+  ): Routes {
+    const table = plan === this.#plan && context === this.#context ? this.#table : undefined;
+    const current = table ?? this.#start(plan, context);
+    const state = (service: Service) => {
+      const facts = serviceFacts(service);
       const contributions: RouteContribution[] = [];
-      if (service !== undefined) {
-        const facts = serviceFacts(service);
-        visitService(plan, context, facts, backends.get(key), collector(key, contributions));
+      visitService(plan, context, facts, backends, collector(facts.key, contributions));
+      current.state(facts.key, contributions);
+    };
+    if (table === undefined) for (const service of snapshot.list('Service')) state(service);
+    else {
+      for (const [key, service] of changes) {
+        if (service === undefined) table.state(key, []);
+        else state(service);
       }
-      this.#table.state(key, contributions);
     }
-    return this.#table.values();
+    const routes = current.values();
+    return { routes, announcements: this.#flat.of(routes) };
   }
+
+  #start(plan: RoutePlan, context: RouteContext): ClaimTable<Prefix, RouteClaim, Route> {
+    const flat = new Flat();
+    const table = new ClaimTable(routeRules(plan, flat));
+    table.state(fixedOwner, plan.fixed.map(fixedContribution));
+    this.#plan = plan;
+    this.#context = context;
+    this.#table = table;
+    this.#flat = flat;
+    return table;
+  }
+}
+
+/** The announcements of all routes. Nearly always each has one, and then a change of one route costs no walk over the rest. */
+class Flat {
+  #several = 0;
+  #mapped: Mapped<Route, Announcement | undefined> = { from: [], to: [] };
+  #last: Routes = { routes: [], announcements: [] };
+
+  changed(before: Route | undefined, after: Route | undefined): void {
+    this.#several += several(after) - several(before);
+  }
+
+  of(routes: readonly Route[]): readonly Announcement[] {
+    if (routes === this.#last.routes) return this.#last.announcements;
+    this.#last = { routes, announcements: this.#several === 0 ? this.#single(routes) : allOf(routes) };
+    return this.#last.announcements;
+  }
+
+  #single(routes: readonly Route[]): readonly Announcement[] {
+    this.#mapped = mapChanged(this.#mapped, routes, compareRoutes, route => route.announcements[0]);
+    // Routes without an announcement are never made.
+    return this.#mapped.to as readonly Announcement[];
+  }
+}
+
+function several(route: Route | undefined): number {
+  return route !== undefined && route.announcements.length > 1 ? 1 : 0;
+}
+
+function allOf(routes: readonly Route[]): readonly Announcement[] {
+  const all: Announcement[] = [];
+  for (const route of routes) for (const each of route.announcements) all.push(each);
+  return all;
+}
+
+function compareRoutes(a: Route, b: Route): number {
+  return Prefix.compare(a.prefix, b.prefix);
 }
 
 function fixedContribution({ prefix, source, grant }: RoutePlan['fixed'][number]): RouteContribution {
@@ -75,7 +137,7 @@ function collector(service: string, into: RouteContribution[]): ServiceVisitor {
   };
 }
 
-function routeRules(plan: RoutePlan) {
+function routeRules(plan: RoutePlan, flat: Flat) {
   const profiles = new Profiles(plan);
   return {
     build(prefix: Prefix, claims: readonly RouteClaim[]): Route | undefined {
@@ -83,7 +145,8 @@ function routeRules(plan: RoutePlan) {
       return announcements.length === 0 ? undefined : { prefix, claims, announcements };
     },
     compareClaims: (a: RouteClaim, b: RouteClaim) => compareText(claimText(a), claimText(b)),
-    compareValues: (a: Route, b: Route) => Prefix.compare(a.prefix, b.prefix),
+    compareValues: compareRoutes,
+    changed: (before: Route | undefined, after: Route | undefined) => flat.changed(before, after),
   };
 }
 
@@ -118,6 +181,8 @@ class Profiles {
   readonly #plan: RoutePlan;
   readonly #ids: ReadonlyMap<Grant, number>;
   readonly #known = new Map<string, readonly Telling[]>();
+  /** The same for prefixes under one grant and no rule: nearly all. */
+  readonly #plain: Readonly<Record<Family, Map<Grant, readonly Telling[]>>> = { ipv4: new Map(), ipv6: new Map() };
 
   constructor(plan: RoutePlan) {
     this.#plan = plan;
@@ -126,19 +191,29 @@ class Profiles {
   }
 
   of(prefix: Prefix, claims: readonly RouteClaim[]): readonly Telling[] {
-    const grants = new Set(claims.map(claim => claim.grant));
-    const ids = [...grants].map(grant => this.#ids.get(grant) ?? -1).sort((a, b) => a - b);
+    const { family } = prefix.address;
     const rules = this.#plan.attributeRules.filter(rule => PrefixSet.has(rule.prefixes, prefix));
-    const key = [prefix.address.family, ids, rules.map(rule => this.#plan.attributeRules.indexOf(rule))].join(' ');
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const told = tellings(
-      [...grants].map(grant => ({ peers: grant.peers[prefix.address.family], attributes: grant.attributes })),
-      rules,
-    );
+    const [first] = claims;
+    const single = claims.length === 1 && rules.length === 0 ? first?.grant : undefined;
+    const plain = single && this.#plain[family].get(single);
+    if (plain !== undefined) return plain;
+    const grants = single === undefined ? [...new Set(claims.map(claim => claim.grant))] : [single];
+    const ids = grants.map(grant => this.#ids.get(grant) ?? -1).sort((a, b) => a - b);
+    const key = [family, ids, rules.map(rule => this.#plan.attributeRules.indexOf(rule))].join(' ');
+    const told =
+      this.#known.get(key) ??
+      tellings(
+        grants.map(grant => grantTelling(grant, family)),
+        rules,
+      );
     this.#known.set(key, told);
+    if (single !== undefined) this.#plain[family].set(single, told);
     return told;
   }
+}
+
+function grantTelling({ peers, attributes }: Grant, family: Family): Telling {
+  return { peers: peers[family], attributes };
 }
 
 function tellings(grants: readonly Telling[], extra: readonly Telling[]): readonly Telling[] {

@@ -4,7 +4,7 @@
  */
 import type { ServiceAddressType } from '../api/bgp-attributes.ts';
 import { Prefix } from '../net/prefix.ts';
-import { Backends } from './backends.ts';
+import { type BackendIndex, Backends } from './backends.ts';
 import type { RoutePlan, ServiceRule } from './bgp-plan.ts';
 import type { Reason } from './reason.ts';
 import { addressRefusal, isLocalOnly, type ServiceAddress, type ServiceFacts } from './service-address.ts';
@@ -13,6 +13,7 @@ import { addressRefusal, isLocalOnly, type ServiceAddress, type ServiceFacts } f
 export interface RouteContext {
   readonly node: string;
   readonly excluded: boolean;
+  readonly cordoned: boolean;
   readonly noServiceEndpointsRoutable: boolean;
 }
 
@@ -26,7 +27,7 @@ export function visitService(
   plan: RoutePlan,
   context: RouteContext,
   facts: ServiceFacts,
-  backends: Backends,
+  backends: BackendIndex,
   visitor: ServiceVisitor,
 ): void {
   for (const rule of plan.rules) {
@@ -52,11 +53,13 @@ function nodeRefusal(
   facts: ServiceFacts,
   type: ServiceAddressType,
   context: RouteContext,
-  backends: Backends,
+  index: BackendIndex,
 ): Reason | undefined {
   if (context.excluded) return 'node-excluded';
-  if (isLocalOnly(facts, type)) return Backends.on(backends, context.node) ? undefined : 'no-local-endpoint';
-  return backends.any || context.noServiceEndpointsRoutable ? undefined : 'no-endpoints';
+  if (context.cordoned) return 'node-cordoned';
+  if (isLocalOnly(facts, type))
+    return Backends.on(index.get(facts.key), context.node) ? undefined : 'no-local-endpoint';
+  return context.noServiceEndpointsRoutable || index.get(facts.key).any ? undefined : 'no-endpoints';
 }
 
 /** A Local traffic policy needs the host route: other nodes announce other addresses of the aggregate. */

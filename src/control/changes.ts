@@ -17,22 +17,58 @@ export function forEachChange<T extends Named>(
   after: readonly T[],
   changed: (before: T | undefined, after: T | undefined) => void,
 ): void {
-  if (before === after) return;
-  let i = 0;
-  let j = 0;
-  while (i < before.length || j < after.length) {
-    const a = before[i];
-    const b = after[j];
-    if (a === b) {
-      i++;
-      j++;
-      continue;
-    }
+  const { start, beforeEnd, afterEnd } = difference(before, after);
+  let i = start;
+  let j = start;
+  while (i < beforeEnd || j < afterEnd) {
+    const a = i < beforeEnd ? before[i] : undefined;
+    const b = j < afterEnd ? after[j] : undefined;
     const order = a === undefined ? 1 : b === undefined ? -1 : compareNames(a.metadata, b.metadata);
     if (order <= 0) i++;
     if (order >= 0) j++;
-    changed(order <= 0 ? a : undefined, order >= 0 ? b : undefined);
+    if (a !== b) changed(order <= 0 ? a : undefined, order >= 0 ? b : undefined);
   }
+}
+
+/** Where two lists differ: both are alike before `start` and from their ends on. Tight loops, for these lists are long. */
+function difference<T>(before: readonly T[], after: readonly T[]) {
+  let start = 0;
+  let beforeEnd = before.length;
+  let afterEnd = after.length;
+  if (before === after) return { start: beforeEnd, beforeEnd, afterEnd };
+  while (start < beforeEnd && start < afterEnd && before[start] === after[start]) start++;
+  while (beforeEnd > start && afterEnd > start && before[beforeEnd - 1] === after[afterEnd - 1]) {
+    beforeEnd--;
+    afterEnd--;
+  }
+  return { start, beforeEnd, afterEnd };
+}
+
+/** A sorted list, and what was made of each of its values. */
+export interface Mapped<T, R> {
+  readonly from: readonly T[];
+  readonly to: readonly R[];
+}
+
+/** As `after.map(make)`; a value that was already in `before` keeps what was made of it. */
+export function mapChanged<T extends object, R>(
+  before: Mapped<T, R>,
+  after: readonly T[],
+  compare: (a: T, b: T) => number,
+  make: (value: T) => R,
+): Mapped<T, R> {
+  if (after === before.from) return before;
+  const { start, beforeEnd, afterEnd } = difference(before.from, after);
+  const to = before.to.slice(0, start);
+  let at = start;
+  for (const value of after.slice(start, afterEnd)) {
+    let known = before.from[at];
+    while (at < beforeEnd && known !== undefined && known !== value && compare(known, value) < 0)
+      known = before.from[++at];
+    const kept = at < beforeEnd && known === value ? before.to.slice(at, ++at) : [make(value)];
+    to.push(...kept);
+  }
+  return { from: after, to: to.concat(before.to.slice(beforeEnd)) };
 }
 
 /** `value` takes the place of what sorts equal to `at`; undefined only removes it. */
@@ -83,25 +119,37 @@ function lowerBound<T extends object>(
   return low;
 }
 
-/** The services that are not what they were the last time, themselves or by their endpoints, by `namespace/name`. */
-export class ServiceChanges {
+/** What became of Services since the last look: by `namespace/name`; undefined is gone. */
+export type ServiceChanges = ReadonlyMap<string, Service | undefined>;
+
+/** Finds the Services that are not what they were the last time, themselves or by their endpoints. */
+export class ServiceWatch {
   #services: readonly Service[] = [];
   #slices: readonly EndpointSlice[] = [];
+  #started = false;
 
-  take(snapshot: Snapshot): ReadonlySet<string> {
-    const keys = new Set<string>();
-    const services = snapshot.list('Service');
-    forEachChange(this.#services, services, (before, after) => {
+  /** Nothing the first time: whoever begins, begins with all of them. */
+  take(snapshot: Snapshot): ServiceChanges {
+    const changes = new Map<string, Service | undefined>();
+    if (this.#started) this.#collect(snapshot, changes);
+    this.#started = true;
+    this.#services = snapshot.list('Service');
+    this.#slices = snapshot.list('EndpointSlice');
+    return changes;
+  }
+
+  #collect(snapshot: Snapshot, changes: Map<string, Service | undefined>): void {
+    forEachChange(this.#services, snapshot.list('Service'), (before, after) => {
       const service = after ?? before;
-      if (service !== undefined) keys.add(ObjectRef.key(service.metadata));
+      if (service !== undefined) changes.set(ObjectRef.key(service.metadata), after);
     });
-    const slices = snapshot.list('EndpointSlice');
-    forEachChange(this.#slices, slices, (before, after) => {
-      for (const slice of [before, after]) if (slice?.serviceName !== undefined) keys.add(serviceKeyOf(slice));
+    forEachChange(this.#slices, snapshot.list('EndpointSlice'), (before, after) => {
+      for (const slice of [before, after]) {
+        if (slice?.serviceName === undefined) continue;
+        const { namespace } = slice.metadata;
+        changes.set(serviceKeyOf(slice), snapshot.get('Service', namespace, slice.serviceName));
+      }
     });
-    this.#services = services;
-    this.#slices = slices;
-    return keys;
   }
 }
 

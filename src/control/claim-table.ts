@@ -18,19 +18,24 @@ export interface ClaimRules<P, C, R> {
   /** Orders the claims on one place, so that it does not matter who came first. */
   compareClaims(a: C, b: C): number;
   compareValues(a: R, b: R): number;
+  /** Told of every value that is made or goes. */
+  changed?(before: R | undefined, after: R | undefined): void;
 }
 
+/** Nearly every place has one claim, and an aggregate may have thousands: an array for the one, a set for the other. */
 interface Place<P, C, R> {
+  readonly key: string;
   readonly place: P;
-  claims: Set<C>;
+  claims: readonly C[] | Set<C>;
   value: R | undefined;
+  touched: boolean;
 }
 
 export class ClaimTable<P, C, R extends object> {
   readonly #rules: ClaimRules<P, C, R>;
   readonly #byOwner = new Map<string, readonly Contribution<P, C>[]>();
   readonly #places = new Map<string, Place<P, C, R>>();
-  readonly #touched = new Set<string>();
+  #touched: Place<P, C, R>[] = [];
   #values: readonly R[] = [];
 
   constructor(rules: ClaimRules<P, C, R>) {
@@ -39,15 +44,19 @@ export class ClaimTable<P, C, R extends object> {
 
   /** Everything this owner claims now. */
   state(owner: string, claims: readonly Contribution<P, C>[]): void {
-    for (const { key, claim } of this.#byOwner.get(owner) ?? []) {
-      this.#places.get(key)?.claims.delete(claim);
-      this.#touched.add(key);
+    const before = this.#byOwner.get(owner);
+    if (before === undefined && claims.length === 0) return;
+    for (const { key, claim } of before ?? []) {
+      const here = this.#places.get(key);
+      if (here !== undefined) this.#touch(here).claims = without(here.claims, claim);
     }
     for (const { key, place, claim } of claims) {
-      const here = this.#places.get(key);
-      if (here === undefined) this.#places.set(key, { place, claims: new Set([claim]), value: undefined });
-      else here.claims.add(claim);
-      this.#touched.add(key);
+      let here = this.#places.get(key);
+      if (here === undefined) {
+        here = { key, place, claims: none, value: undefined, touched: false };
+        this.#places.set(key, here);
+      }
+      this.#touch(here).claims = including(here.claims, claim);
     }
     if (claims.length === 0) this.#byOwner.delete(owner);
     else this.#byOwner.set(owner, claims);
@@ -56,23 +65,47 @@ export class ClaimTable<P, C, R extends object> {
   /** Sorted; the same array when nothing was stated since. */
   values(): readonly R[] {
     const changes: Replacement<R>[] = [];
-    for (const key of this.#touched) {
-      const here = this.#places.get(key);
-      if (here === undefined) continue;
+    for (const here of this.#touched) {
       const before = here.value;
-      here.value = this.#build(key, here);
-      if (here.claims.size === 0) this.#places.delete(key);
+      here.touched = false;
+      here.value = this.#build(here);
+      if (size(here.claims) === 0) this.#places.delete(here.key);
+      this.#rules.changed?.(before, here.value);
       const at = before ?? here.value;
       if (at !== undefined) changes.push({ at, value: here.value });
     }
-    this.#touched.clear();
+    this.#touched = [];
     this.#values = withChanges(this.#values, changes, this.#rules.compareValues);
     return this.#values;
   }
 
-  #build(key: string, { place, claims }: Place<P, C, R>): R | undefined {
-    if (claims.size === 0) return undefined;
-    const list = [...claims];
-    return this.#rules.build(place, list.length === 1 ? list : list.sort(this.#rules.compareClaims), key);
+  #touch(here: Place<P, C, R>): Place<P, C, R> {
+    if (!here.touched) this.#touched.push(here);
+    here.touched = true;
+    return here;
   }
+
+  #build({ key, place, claims }: Place<P, C, R>): R | undefined {
+    const count = size(claims);
+    if (count === 0) return undefined;
+    const list = count === 1 && Array.isArray(claims) ? claims : [...claims].sort(this.#rules.compareClaims);
+    return this.#rules.build(place, list, key);
+  }
+}
+
+const none: readonly never[] = [];
+
+function size<C>(claims: readonly C[] | Set<C>): number {
+  return claims instanceof Set ? claims.size : claims.length;
+}
+
+function including<C>(claims: readonly C[] | Set<C>, claim: C): readonly C[] | Set<C> {
+  if (claims instanceof Set) return claims.add(claim);
+  return claims.length === 0 ? [claim] : new Set([...claims, claim]);
+}
+
+function without<C>(claims: readonly C[] | Set<C>, claim: C): readonly C[] | Set<C> {
+  if (!(claims instanceof Set)) return claims[0] === claim ? none : claims;
+  claims.delete(claim);
+  return claims;
 }

@@ -6,7 +6,6 @@
 import type { KindName, Kinds } from '../api/kinds.ts';
 import type { Condition } from '../api/object.ts';
 import type { Snapshot } from '../api/snapshot.ts';
-import type { Announcement } from '../bgp/announcement.ts';
 import { BackendIndex } from './backends.ts';
 import {
   clusterConfigConditions,
@@ -17,8 +16,9 @@ import {
 import { type BgpPlan, planBgp } from './bgp-node.ts';
 import { type DesiredNodeConfig, planOperator } from './bgp-operator.ts';
 import type { InstancePlan, RoutePlan } from './bgp-plan.ts';
-import { type Route, RouteTable } from './bgp-routes.ts';
+import { type Routes, RouteTable } from './bgp-routes.ts';
 import type { RouteContext } from './bgp-service.ts';
+import { type ServiceChanges, ServiceWatch } from './changes.ts';
 import { collectConditions, faultConditions, type ObjectConditions } from './conditions.ts';
 import { Memo, Stable } from './equal.ts';
 import { L2Table } from './l2-addresses.ts';
@@ -28,12 +28,8 @@ import { allNodeFacts, type NodeFacts, nodeFacts } from './node.ts';
 import type { ControlSettings, HostFacts } from './settings.ts';
 
 /** A BGP speaker that ought to run on the node, and all it ought to announce. */
-export interface DesiredInstance {
+export interface DesiredInstance extends Routes {
   readonly plan: InstancePlan;
-  /** By prefix. */
-  readonly routes: readonly Route[];
-  /** The routes' announcements, for the speaker. An announcement that did not change is the same value. */
-  readonly announcements: readonly Announcement[];
 }
 
 export interface NodeDesired {
@@ -79,7 +75,6 @@ export function desiredForCluster(snapshot: Snapshot, settings: ControlSettings)
 interface Running {
   readonly plan: Stable<RoutePlan>;
   readonly table: RouteTable;
-  readonly announcements: Memo<readonly [readonly Route[]], readonly Announcement[]>;
 }
 
 /** Answers again and again for one node. Call it with the newest snapshot; any order is right, only slower. */
@@ -90,6 +85,7 @@ export class NodeControl {
   readonly #context = new Stable<RouteContext>();
   readonly #bgp = new Memo<readonly unknown[], BgpPlan>();
   readonly #backends = new BackendIndex();
+  readonly #watch = new ServiceWatch();
   readonly #running = new Map<string, Running>();
   readonly #l2Inputs = new Memo<readonly unknown[], L2Plan>();
   readonly #l2Plan = new Stable<L2Plan>();
@@ -104,11 +100,17 @@ export class NodeControl {
   desired(snapshot: Snapshot, host?: HostFacts): NodeDesired {
     const node = this.#facts.keep(nodeFacts(snapshot, this.#name, this.#settings.ipam, host));
     this.#backends.update(snapshot);
+    const changes = this.#watch.take(snapshot);
     const plan = this.#bgp.get([...bgpKinds.map(kind => listOf(snapshot, kind)), snapshot.faulty, node, host], () =>
       planBgp({ snapshot, node, settings: this.#settings, host }),
     );
     const { noServiceEndpointsRoutable } = this.#settings;
-    const context = this.#context.keep({ node: node.name, excluded: node.excluded, noServiceEndpointsRoutable });
+    const context = this.#context.keep({
+      node: node.name,
+      excluded: node.excluded,
+      cordoned: node.cordoned,
+      noServiceEndpointsRoutable,
+    });
     const config = snapshot.get('CiliumBGPNodeConfig', '', node.name);
     const decides = config !== undefined && plan.source?.kind === 'CiliumBGPNodeConfig';
     return {
@@ -117,39 +119,43 @@ export class NodeControl {
         source: plan.source,
         state: plan.state,
         refusals: plan.refusals,
-        instances: this.#instances(plan, context, snapshot),
+        instances: this.#instances(plan, context, snapshot, changes),
         context,
       },
-      l2: this.#l2(snapshot, host),
+      l2: this.#l2(snapshot, changes, host),
       nodeConfigConditions: decides ? [nodeConfigCondition(config, plan)] : [],
     };
   }
 
-  #instances(plan: BgpPlan, context: RouteContext, snapshot: Snapshot): readonly DesiredInstance[] {
+  #instances(
+    plan: BgpPlan,
+    context: RouteContext,
+    snapshot: Snapshot,
+    changes: ServiceChanges,
+  ): readonly DesiredInstance[] {
     const names = new Set(plan.instances.map(instance => instance.name));
     for (const name of this.#running.keys()) if (!names.has(name)) this.#running.delete(name);
     return plan.instances.map(instance => {
       const running = this.#running.get(instance.name) ?? startRunning();
       this.#running.set(instance.name, running);
-      const routes = running.table.update(running.plan.keep(instance.routes), context, snapshot, this.#backends);
-      const announcements = running.announcements.get([routes], () => routes.flatMap(route => route.announcements));
-      return { plan: instance, routes, announcements };
+      const routes = running.plan.keep(instance.routes);
+      return { plan: instance, ...running.table.update(routes, context, snapshot, changes, this.#backends) };
     });
   }
 
-  #l2(snapshot: Snapshot, host: HostFacts | undefined): NodeDesired['l2'] {
+  #l2(snapshot: Snapshot, changes: ServiceChanges, host: HostFacts | undefined): NodeDesired['l2'] {
     const inputs = l2Kinds.map(kind => listOf(snapshot, kind));
     const planned = this.#l2Inputs.get(inputs, () =>
       planL2(snapshot.list('CiliumL2AnnouncementPolicy'), allNodeFacts(snapshot, this.#settings.ipam, this.#name)),
     );
     const plan = this.#l2Plan.keep(planned);
     const node = this.#l2Node.get([host], () => new NodeL2(this.#name, host));
-    return { plan, addresses: node.addresses(this.#l2Table.update(plan, snapshot, this.#backends)) };
+    return { plan, addresses: node.addresses(this.#l2Table.update(plan, snapshot, changes, this.#backends)) };
   }
 }
 
 function startRunning(): Running {
-  return { plan: new Stable(), table: new RouteTable(), announcements: new Memo() };
+  return { plan: new Stable(), table: new RouteTable() };
 }
 
 /** Answers again and again for the cluster. */

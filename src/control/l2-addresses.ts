@@ -2,19 +2,22 @@
  * Every address that is to be announced on local networks, with its candidates, kept up to date Service by Service. An address
  * that Services share is one address with one owner. Reference §2.15-2.16, L1-L20, L25.
  */
+import type { Service } from '../api/service.ts';
 import type { Snapshot } from '../api/snapshot.ts';
 import { IpAddress } from '../net/ip.ts';
-import type { BackendIndex, Backends } from './backends.ts';
-import { ServiceChanges } from './changes.ts';
+import type { BackendIndex } from './backends.ts';
+import type { ServiceChanges } from './changes.ts';
 import { ClaimTable, type Contribution } from './claim-table.ts';
 import { type L2AddressType, type L2Plan, type L2Policy, visitL2Service } from './l2-plan.ts';
-import { isLocalOnly, type ServiceFacts, serviceFacts } from './service-address.ts';
+import { isLocalOnly, serviceFacts } from './service-address.ts';
 
 export interface L2Claim {
   readonly service: string;
   readonly type: L2AddressType;
   /** Those that cover the address, by name. Equal lists are one array. */
   readonly policies: readonly L2Policy[];
+  /** Nodes with a ready endpoint, where only they may answer; undefined: any node that the policies select. */
+  readonly localTo: readonly string[] | undefined;
 }
 
 export interface L2Address {
@@ -25,86 +28,95 @@ export interface L2Address {
   readonly candidates: Candidates;
 }
 
-/** Node names, ascending. Thousands of addresses have the same ones, and then share one value. */
-export interface Candidates {
-  readonly names: readonly string[];
-  readonly set: ReadonlySet<string>;
-}
-
-interface Claim extends L2Claim {
-  /** Undefined: any node that the policies select. */
-  readonly localTo: Backends | undefined;
-}
-
 export class L2Table {
   #plan: L2Plan | undefined;
-  #changes = new ServiceChanges();
-  #table: ClaimTable<IpAddress, Claim, L2Address> | undefined;
-  #shared = new SharedLists([]);
+  #table: ClaimTable<IpAddress, L2Claim, L2Address> | undefined;
+  #shared = new SharedLists();
 
-  /** Sorted by address. `plan` is compared by identity: another one means starting over. */
-  update(plan: L2Plan, snapshot: Snapshot, backends: BackendIndex): readonly L2Address[] {
-    if (this.#table === undefined || plan !== this.#plan) {
-      this.#plan = plan;
-      this.#changes = new ServiceChanges();
-      this.#shared = new SharedLists(plan.policies);
-      this.#table = new ClaimTable(addressRules(new CandidateLists(plan)));
-    }
-    for (const key of this.#changes.take(snapshot)) {
-      const slash = key.indexOf('/');
-      const service = snapshot.get('Service', key.slice(0, slash), key.slice(slash + 1));
-      const claims = service && this.#claims(plan, serviceFacts(service), backends.get(key));
-      this.#table.state(key, claims ?? []);
-    }
-    return this.#table.values();
+  /** Sorted by address. `changes`: since the last call. `plan` is compared by identity: another means starting over. */
+  update(plan: L2Plan, snapshot: Snapshot, changes: ServiceChanges, backends: BackendIndex): readonly L2Address[] {
+    const fresh = this.#table === undefined || plan !== this.#plan;
+    const table =
+      fresh || this.#table === undefined ? new ClaimTable(addressRules(new CandidateLists(plan))) : this.#table;
+    if (fresh) this.#shared = new SharedLists();
+    this.#plan = plan;
+    this.#table = table;
+    if (fresh && plan.policies.length === 0) return table.values();
+    const all = fresh ? snapshot.list('Service').values() : changes.values().filter(each => each !== undefined);
+    for (const service of all) this.#state(plan, service, table, backends);
+    if (!fresh) for (const [key, service] of changes) if (service === undefined) table.state(key, []);
+    return table.values();
   }
 
-  #claims(plan: L2Plan, facts: ServiceFacts, backends: Backends): readonly Contribution<IpAddress, Claim>[] {
-    const claims: Contribution<IpAddress, Claim>[] = [];
-    const { key: service } = facts;
+  #state(
+    plan: L2Plan,
+    service: Service,
+    table: ClaimTable<IpAddress, L2Claim, L2Address>,
+    backends: BackendIndex,
+  ): void {
+    const facts = serviceFacts(service);
+    const claims: Contribution<IpAddress, L2Claim>[] = [];
     visitL2Service(plan, facts, {
       announce: ({ text: key, address: place }, type, policies) => {
-        const localTo = isLocalOnly(facts, type) && !backends.everywhere ? backends : undefined;
-        claims.push({ key, place, claim: { service, type, policies: this.#shared.of(policies), localTo } });
+        const local = isLocalOnly(facts, type) ? backends.get(facts.key) : undefined;
+        const localTo = local === undefined || local.everywhere ? undefined : local.nodes;
+        claims.push({ key, place, claim: { service: facts.key, type, policies: this.#shared.of(policies), localTo } });
       },
       refuse() {},
     });
-    return claims;
+    table.state(facts.key, claims);
   }
 }
 
-/** One array for each list of policies. */
+/** One array for each list of policies: a tree whose branches are the policies. */
 class SharedLists {
-  readonly #ids: ReadonlyMap<L2Policy, number>;
-  readonly #lists = new Map<string, readonly L2Policy[]>();
-
-  constructor(policies: readonly L2Policy[]) {
-    this.#ids = new Map(policies.map((policy, id) => [policy, id]));
-  }
+  #list: readonly L2Policy[] | undefined;
+  readonly #longer = new Map<L2Policy, SharedLists>();
 
   of(policies: readonly L2Policy[]): readonly L2Policy[] {
-    const key = policies.map(policy => this.#ids.get(policy)).join(' ');
-    const known = this.#lists.get(key) ?? policies;
-    this.#lists.set(key, known);
-    return known;
+    let here: SharedLists = this;
+    for (const policy of policies) {
+      const next = here.#longer.get(policy) ?? new SharedLists();
+      here.#longer.set(policy, next);
+      here = next;
+    }
+    here.#list ??= policies;
+    return here.#list;
   }
 }
 
 function addressRules(lists: CandidateLists) {
   return {
-    build: (address: IpAddress, claims: readonly Claim[], text: string): L2Address => ({
+    build: (address: IpAddress, claims: readonly L2Claim[], text: string): L2Address => ({
       address,
       text,
-      claims: claims.map(({ service, type, policies }) => ({ service, type, policies })),
+      claims,
       candidates: lists.of(claims),
     }),
-    compareClaims: (a: Claim, b: Claim) => (claimText(a) < claimText(b) ? -1 : 1),
+    compareClaims: (a: L2Claim, b: L2Claim) => (claimText(a) < claimText(b) ? -1 : 1),
     compareValues: (a: L2Address, b: L2Address) => IpAddress.compare(a.address, b.address),
   };
 }
 
-function claimText({ service, type }: Claim): string {
+function claimText({ service, type }: L2Claim): string {
   return `${service} ${type}`;
+}
+
+/** Nodes that may answer. Thousands of addresses have the same ones, and then share one value. */
+export class Candidates {
+  /** Ascending. */
+  readonly names: readonly string[];
+  #set: ReadonlySet<string> | undefined;
+
+  constructor(names: readonly string[]) {
+    this.names = names;
+  }
+
+  has(name: string): boolean {
+    if (this.names.length < 16) return this.names.includes(name);
+    this.#set ??= new Set(this.names);
+    return this.#set.has(name);
+  }
 }
 
 class CandidateLists {
@@ -116,30 +128,25 @@ class CandidateLists {
   }
 
   /** Nodes that serve every Service on the address; where there is none, nodes that serve one of them. */
-  of(claims: readonly Claim[]): Candidates {
+  of(claims: readonly L2Claim[]): Candidates {
     const [first, ...rest] = claims.map(claim => this.#ofClaim(claim));
-    if (first === undefined || rest.length === 0) return first ?? candidates([]);
-    const all = first.names.filter(name => rest.every(({ set }) => set.has(name)));
-    return candidates(all.length > 0 ? all : [first, ...rest].flatMap(each => each.names));
+    if (first === undefined || rest.length === 0) return first ?? new Candidates([]);
+    const all = first.names.filter(name => rest.every(each => each.has(name)));
+    if (all.length > 0) return new Candidates(all);
+    return new Candidates([...new Set([first, ...rest].flatMap(each => each.names))].sort());
   }
 
-  #ofClaim({ policies, localTo }: Claim): Candidates {
+  #ofClaim({ policies, localTo }: L2Claim): Candidates {
     const selected = this.#ofPolicies(policies);
-    if (localTo === undefined) return selected;
-    return candidates([...localTo.nodes].filter(name => selected.set.has(name)));
+    return localTo === undefined ? selected : new Candidates(localTo.filter(name => selected.has(name)));
   }
 
   #ofPolicies(policies: readonly L2Policy[]): Candidates {
     const known = this.#selected.get(policies);
     if (known !== undefined) return known;
     const names = policies.flatMap(policy => policy.nodes).filter(name => !this.#plan.excluded.has(name));
-    const made = candidates(names);
+    const made = new Candidates([...new Set(names)].sort());
     this.#selected.set(policies, made);
     return made;
   }
-}
-
-function candidates(names: readonly string[]): Candidates {
-  const set = new Set([...names].sort());
-  return { names: [...set], set };
 }

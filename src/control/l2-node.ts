@@ -1,5 +1,6 @@
 /** What one node has to do with the addresses of the local networks: those it may answer for, and on which of its links. */
-import type { IpAddress } from '../net/ip.ts';
+import { IpAddress } from '../net/ip.ts';
+import { type Mapped, mapChanged } from './changes.ts';
 import { InterfacePattern } from './interface-pattern.ts';
 import type { Candidates, L2Address } from './l2-addresses.ts';
 import type { L2Policy } from './l2-plan.ts';
@@ -28,26 +29,39 @@ export class NodeL2 {
   readonly #node: string;
   readonly #host: HostFacts | undefined;
   readonly #choices = new Map<string, InterfaceChoice>();
-  readonly #known = new WeakMap<L2Address, NodeL2Address>();
+  readonly #byList = new WeakMap<readonly L2Policy[], InterfaceChoice>();
+  #mapped: Mapped<L2Address, NodeL2Address | undefined> = { from: [], to: [] };
+  #ours: readonly NodeL2Address[] = [];
 
   constructor(node: string, host: HostFacts | undefined) {
     this.#node = node;
     this.#host = host;
   }
 
+  /** The same array, and the same values in it, where nothing changed. */
   addresses(all: readonly L2Address[]): readonly NodeL2Address[] {
-    return all.filter(each => each.candidates.set.has(this.#node)).map(each => this.#ours(each));
+    const mapped = mapChanged(this.#mapped, all, compareAddresses, each => this.#make(each));
+    if (mapped !== this.#mapped) this.#ours = mapped.to.filter(each => each !== undefined);
+    this.#mapped = mapped;
+    return this.#ours;
   }
 
-  #ours(each: L2Address): NodeL2Address {
-    const before = this.#known.get(each);
-    if (before !== undefined) return before;
+  #make(each: L2Address): NodeL2Address | undefined {
+    if (!each.candidates.has(this.#node)) return undefined;
     const { address, text, candidates, claims } = each;
-    const policies = claims.flatMap(claim => claim.policies).filter(policy => policy.nodes.includes(this.#node));
+    const lists = new Set(claims.map(claim => claim.policies));
     const services = [...new Set(claims.map(claim => claim.service))];
-    const ours = { address, text, services, candidates, interfaces: this.#choice(policies) };
-    this.#known.set(each, ours);
-    return ours;
+    return { address, text, services, candidates, interfaces: this.#choiceOf([...lists]) };
+  }
+
+  /** Addresses under one list of policies, which are nearly all, share one choice without looking any further. */
+  #choiceOf(lists: readonly (readonly L2Policy[])[]): InterfaceChoice {
+    const [list] = lists;
+    const known = list && lists.length === 1 ? this.#byList.get(list) : undefined;
+    if (known !== undefined) return known;
+    const choice = this.#choice(lists.flat().filter(policy => policy.nodes.includes(this.#node)));
+    if (list !== undefined && lists.length === 1) this.#byList.set(list, choice);
+    return choice;
   }
 
   /** The union over the policies that select this node; one without expressions means every interface. */
@@ -59,6 +73,10 @@ export class NodeL2 {
     this.#choices.set(key, known);
     return known;
   }
+}
+
+function compareAddresses(a: L2Address, b: L2Address): number {
+  return IpAddress.compare(a.address, b.address);
 }
 
 function matchingLinks(

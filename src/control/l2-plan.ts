@@ -4,7 +4,7 @@
  */
 import type { CiliumL2AnnouncementPolicy } from '../api/l2-announcement-policy.ts';
 import type { LabelSelector } from '../api/selector.ts';
-import type { Backends } from './backends.ts';
+import { Backends } from './backends.ts';
 import type { NodeFacts } from './node.ts';
 import type { Reason } from './reason.ts';
 import { addressRefusal, isForeign, isLocalOnly, type ServiceAddress, type ServiceFacts } from './service-address.ts';
@@ -78,6 +78,6 @@ export function nodeRefusal(
 ): Reason | undefined {
   if (!policies.some(policy => policy.nodes.includes(node))) return 'node-not-selected';
   if (plan.excluded.has(node)) return 'node-excluded';
-  if (!isLocalOnly(facts, 'LoadBalancerIP') || backends.everywhere || backends.nodes.has(node)) return undefined;
+  if (!isLocalOnly(facts, 'LoadBalancerIP') || Backends.on(backends, node)) return undefined;
   return 'no-local-endpoint';
 }

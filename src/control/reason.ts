@@ -81,6 +81,10 @@ export const reasons = {
     sentence: 'the Secret with the peer’s password has no key named password, so the session stays as it was',
     fix: 'put the password under the key password',
   },
+  'bad-auth-password': {
+    sentence: 'the peer’s password is not 1 to 80 octets of UTF-8, so the session stays as it was',
+    fix: 'correct the value under the key password of the Secret',
+  },
   'no-usable-family': {
     sentence: 'the peer has neither ipv4/unicast nor ipv6/unicast among its families',
     fix: 'add one of them to families',
@@ -138,6 +142,10 @@ export const reasons = {
   'node-excluded': {
     sentence: 'the node is excluded from external load balancers by its label',
     fix: 'remove the label node.kubernetes.io/exclude-from-external-load-balancers from the Node',
+  },
+  'node-cordoned': {
+    sentence: 'the node is cordoned, so it takes no new traffic for services',
+    fix: 'uncordon the node (spec.unschedulable of the Node)',
   },
   'no-local-endpoint': {
     sentence: 'the traffic policy is Local and no ready endpoint is on this node',

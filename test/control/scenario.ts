@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import type { ObjectRef } from '../../src/api/object.ts';
 import { parseObject } from '../../src/api/parse.ts';
 import type { Snapshot, SnapshotBuilder } from '../../src/api/snapshot.ts';
-import { announcedView, type NotAnnouncedRow, peerText } from '../../src/control/announced.ts';
+import { announcedView } from '../../src/control/announced.ts';
+import { peerText } from '../../src/control/bgp-plan.ts';
 import { type ClusterDesired, desiredForCluster, desiredForNode, type NodeDesired } from '../../src/control/desired.ts';
 import { nodeConfigObject } from '../../src/control/node-config-object.ts';
+import type { NotAnnouncedRow } from '../../src/control/not-announced.ts';
 import { type ControlSettings, controlDefaults, type HostFacts } from '../../src/control/settings.ts';
 import { parseYaml, toYaml } from '../../src/directory/yaml.ts';
 import { IpAddress } from '../../src/net/ip.ts';
@@ -169,8 +171,9 @@ export function render(snapshot: Snapshot, { nodes, cluster }: Outcome, { show }
         ...cluster.conditions.map(({ ref, conditions }) => ({ about: `${ref.kind} ${ref.name}`, conditions })),
         ...nodes.map(({ node, nodeConfigConditions: conditions }) => ({ about: `agent on ${node.name}`, conditions })),
       ].flatMap(({ about, conditions }) =>
+        // What is wrong with a field is worded by the parser, and tested there.
         conditions.map(({ type, status, reason, message }) =>
-          `${about}: ${type} ${status} ${reason} ${message}`.trim(),
+          `${about}: ${type} ${status} ${reason} ${reason === 'error' ? '…' : message}`.trim(),
         ),
       ),
     nodeConfigs: () => cluster.nodeConfigs.map(nodeConfigObject),
