@@ -19,6 +19,18 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'what a running Herald announces, and what not and why',
     load: async () => (await import('./announced.ts')).announced,
   },
+  ipam: {
+    summary: 'address pools, and which Service has which address',
+    load: async () => (await import('./ipam.ts')).ipam,
+  },
+  'ipam plan': {
+    summary: 'which addresses a change would give, take or move',
+    load: async () => (await import('./ipam.ts')).ipamPlan,
+  },
+  'ipam explain': {
+    summary: 'why a Service has its addresses, or none',
+    load: async () => (await import('./ipam.ts')).ipamExplain,
+  },
   check: {
     summary: 'find every fault in manifests before they are applied',
     load: async () => (await import('./check.ts')).check,

@@ -8,6 +8,7 @@ import { createLog, logLevels } from '../runtime/log.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import type { Log } from '../runtime/ports.ts';
 import { defineCommand, type ExitCode, orCommandError } from './command.ts';
+import { ipamRoutes } from './ipam-routes.ts';
 import { allocatedRows, joinViews } from './report.ts';
 import { runOnce } from './run-once.ts';
 import { type RunSettings, runOptions, runSettings } from './run-options.ts';
@@ -52,6 +53,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
       return jsonAnswer(node === undefined ? joinViews([]) : announcedView(plane.snapshot, node));
     },
     '/allocated': () => jsonAnswer(allocatedRows(plane.ipam.all())),
+    ...ipamRoutes(plane.ipam, settings.ipam),
   });
   const probes = new HttpServer({
     '/metrics': async () => {
