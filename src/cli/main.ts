@@ -7,7 +7,7 @@ import { commandHelp, overview } from './help.ts';
 const drainMaxMs = 5000;
 const signalExit = { SIGINT: 130, SIGTERM: 143 } as const;
 
-export async function main(words: readonly string[]): Promise<void> {
+export async function main(words: readonly string[], listed = commands): Promise<void> {
   const abort = new AbortController();
   let signalled = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -24,7 +24,7 @@ export async function main(words: readonly string[]): Promise<void> {
   // A reader that went away (`herald … | head`) is the end of the work, not an error.
   process.stdout.on('error', error => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1));
   // Not process.exit(): it would cut off what stdout still has to write to a pipe.
-  process.exitCode = await run(words, processStreams(), abort.signal);
+  process.exitCode = await run(words, processStreams(), abort.signal, listed);
 }
 
 /** Finds and runs a command. Never rejects: whatever goes wrong is one line on `err` and a status. */

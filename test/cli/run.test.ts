@@ -241,4 +241,44 @@ spec: { podCIDR: 10.9.0.0/24, podCIDRs: [10.9.0.0/24] }
     const { announced } = (await ask(socket(), '/announced')) as AnnouncedView;
     expect(announced).toMatchObject([{ what: '10.9.0.0/24', to: [expect.stringContaining('AS 65000')] }]);
   });
+
+  it('never shows a secret: not in logs, tables, JSON, metrics or conditions', async () => {
+    example('single-tor-bgp');
+    const password = 'kept-to-ourselves-42';
+    writeFileSync(
+      join(manifests, 'secret.yaml'),
+      `apiVersion: v1
+kind: Secret
+metadata: { name: tor, namespace: kube-system }
+data: { password: ${Buffer.from(password).toString('base64')} }
+---
+apiVersion: cilium.io/v2
+kind: CiliumBGPPeerConfig
+metadata: { name: secured }
+spec: { authSecretRef: tor }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: broken, namespace: kube-system }
+data: { password: [${password}] }
+`,
+    );
+    const { child, finished } = await start('--log-level', 'debug', '--listen', '127.0.0.1:0', '--node', 'rack0-1');
+    const shown: string[] = [];
+    for (const words of [['status'], ['announced'], ['status', '-o', 'json'], ['announced', '-o', 'json']])
+      shown.push((await herald(...words, '--socket', socket())).out);
+    child.kill('SIGTERM');
+    const { out, err } = await finished;
+    shown.push(
+      `${out}${err}`,
+      (await herald('check', manifests)).out,
+      (await herald('check', '-o', 'json', manifests)).out,
+    );
+    expect(err).toContain('"level":"info"');
+    for (const text of shown) {
+      expect(text.length).toBeGreaterThan(0);
+      expect(text).not.toContain(password);
+      expect(text).not.toContain(Buffer.from(password).toString('base64'));
+    }
+  });
 });
