@@ -9,6 +9,7 @@ import { createLog, logLevels } from '../runtime/log.ts';
 import type { Log } from '../runtime/ports.ts';
 import { SpeakerDriver } from '../runtime/speaker-driver.ts';
 import { speakerRoutes } from '../runtime/speaker-routes.ts';
+import type { ShownSpeaker } from '../runtime/speaker-views.ts';
 import { CommandError, defineCommand } from './command.ts';
 import { fingerprint, type LoadedSpeaker, type LoadResult, loadSpeaker } from './speaker-config.ts';
 
@@ -41,7 +42,7 @@ touched, and a file with faults leaves everything as it was.
     const level = logLevels.find(each => each === options['log-level']) ?? 'info';
     const log = createLog({ level, pretty: streams.isTerminal });
     const running = new Running(options.config, first, first.loaded, await loadKernel(), log);
-    const server = new HttpServer(speakerRoutes(running.speaker, systemClock, () => running.file.policies));
+    const server = new HttpServer(speakerRoutes(() => [running.shown()], systemClock));
     if (options.socket !== undefined) await server.listenUnix(options.socket);
     const reload = () => running.reload();
     process.on('SIGHUP', reload);
@@ -89,6 +90,12 @@ class Running {
     this.#driver = new SpeakerDriver({ speaker: this.speaker, transport, clock: systemClock, log });
     this.#driver.configure(file.config);
     this.#driver.announce(announcements);
+  }
+
+  shown(): ShownSpeaker {
+    const { policies, config } = this.file;
+    const originatedMs = () => new Map<string, number>();
+    return { node: '', instance: '', asn: config.asn, speaker: this.speaker, policies, originatedMs };
   }
 
   lookForChange(): void {

@@ -62,9 +62,9 @@ export class BgpInstance {
     return this.#announced;
   }
 
-  /** Wall time at which the announcement was handed to the speaker. */
-  announcedSinceMs(announcement: Announcement): number | undefined {
-    return this.#sinceMs.get(announcement);
+  /** By prefix, the wall time at which what is announced for it was handed to the speaker. */
+  originatedMs(): ReadonlyMap<string, number> {
+    return new Map(this.#announced.map(each => [Prefix.format(each.prefix), this.#sinceMs.get(each) ?? 0]));
   }
 
   /** Hands over what differs. True when other routes are originated than before. */

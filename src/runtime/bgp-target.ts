@@ -13,6 +13,7 @@ import { bgpSamples } from './bgp-samples.ts';
 import { BgpStatusWriter, bgpStatus } from './bgp-status.ts';
 import type { Metrics, Sample } from './metrics.ts';
 import type { Clock, Log, Store, Target } from './ports.ts';
+import type { ShownSpeaker } from './speaker-views.ts';
 import type { Transport } from './transport.ts';
 
 export interface BgpTargetOptions {
@@ -97,6 +98,19 @@ export class BgpTarget implements Target<NodeDesired['bgp'] | undefined> {
     const { source } = desired;
     this.#status.about(source?.kind === 'CiliumBGPNodeConfig' ? source : undefined);
     if (changed) this.#status.changed();
+  }
+
+  /** What runs, for people. */
+  shown(): readonly ShownSpeaker[] {
+    const { node } = this.#options;
+    return [...this.#instances].map(([instance, running]) => ({
+      node,
+      instance,
+      asn: running.config?.asn,
+      speaker: running.speaker,
+      policies: {},
+      originatedMs: () => running.originatedMs(),
+    }));
   }
 
   /** Gauges, for `Metrics.state`. */

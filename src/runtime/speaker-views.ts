@@ -15,7 +15,21 @@ import { formatEndpoint } from './speaker-log.ts';
 
 type PerFamily<T> = Partial<Record<Family, T>>;
 
+/** A speaker that people may look at. One that runs by itself has no node and no instance. */
+export interface ShownSpeaker {
+  readonly node: string;
+  readonly instance: string;
+  readonly asn: number | undefined;
+  readonly speaker: Speaker;
+  readonly policies: Readonly<Record<string, Policy>>;
+  /** Of what is originated, by prefix: wall time at which the speaker got it. */
+  readonly originatedMs: () => ReadonlyMap<string, number>;
+}
+
 export interface PeerJson {
+  readonly node: string;
+  readonly instance: string;
+  readonly localAsn: number | undefined;
   readonly peer: string;
   readonly description?: string | undefined;
   readonly state: string;
@@ -46,7 +60,12 @@ export interface SummaryJson {
 }
 
 export interface RouteJson {
+  readonly node?: string | undefined;
+  readonly instance?: string | undefined;
+  readonly localAsn?: number | undefined;
   readonly prefix: string;
+  /** Of a route of our own: since the speaker got it, and since this peer could be told. */
+  readonly ageSeconds?: number | undefined;
   /** Absent for a route of our own, and for what a peer is told. */
   readonly peer?: string | undefined;
   readonly nextHop: string | undefined;
@@ -68,16 +87,19 @@ export interface RouteJson {
 
 const noCounts: RibCounts = { locRib: 0, paths: 0, attributeSets: 0 };
 
-export function summaryJson(speaker: Speaker, nowMs: number): SummaryJson {
-  const { rib } = speaker;
-  const counts = familyRows.map(({ family }) => [family, rib?.counts(family) ?? noCounts] as const);
+export function summaryJson(shown: readonly ShownSpeaker[], nowMs: number): SummaryJson {
+  const counts = familyRows.map(({ family }) => {
+    const all = shown.map(({ speaker }) => speaker.rib?.counts(family) ?? noCounts);
+    const sum = (field: keyof RibCounts) => all.reduce((total, each) => total + each[field], 0);
+    return [family, { locRib: sum('locRib'), paths: sum('paths'), attributeSets: sum('attributeSets') }] as const;
+  });
   return {
     families: Object.fromEntries(counts) as Record<Family, RibCounts>,
-    peers: speaker.peers(nowMs).map(peer => peerJson(speaker, peer)),
+    peers: shown.flatMap(each => each.speaker.peers(nowMs).map(peer => peerJson(each, peer))),
   };
 }
 
-export function peerJson(speaker: Speaker, peer: PeerStatus): PeerJson {
+export function peerJson({ node, instance, asn, speaker }: ShownSpeaker, peer: PeerStatus): PeerJson {
   const { config, negotiated } = peer;
   const seconds = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms / 1000));
   const families: PerFamily<PeerCounts> = {};
@@ -86,6 +108,9 @@ export function peerJson(speaker: Speaker, peer: PeerStatus): PeerJson {
     if (counts !== undefined) families[family] = { ...counts };
   }
   return {
+    node,
+    instance,
+    localAsn: asn,
     peer: peer.key,
     description: config.description,
     state: peer.state,
@@ -180,21 +205,31 @@ function attributesJson(from: PathAttributes) {
 
 export interface PoliciesJson {
   readonly named: Readonly<Record<string, unknown>>;
-  readonly peers: readonly { readonly peer: string; readonly import: unknown; readonly export: unknown }[];
+  readonly peers: readonly {
+    readonly instance: string;
+    readonly peer: string;
+    readonly import: unknown;
+    readonly export: unknown;
+  }[];
 }
 
-export function policiesJson(speaker: Speaker, named: Readonly<Record<string, Policy>>, nowMs: number): PoliciesJson {
+export function policiesJson(shown: readonly ShownSpeaker[], nowMs: number): PoliciesJson {
+  const named = Object.assign({}, ...shown.map(each => each.policies)) as Readonly<Record<string, Policy>>;
   const nameOf = (policy: Policy) =>
     Object.entries({ all: Policy.all, none: Policy.none, originated: Policy.originated, ...named }).find(
       ([, each]) => each === policy,
     )?.[0];
-  return {
-    named: Object.fromEntries(Object.entries(named).map(([name, policy]) => [name, policyJson(policy)])),
-    peers: speaker.peers(nowMs).map(({ key, config }) => ({
+  const peers = shown.flatMap(({ instance, speaker }) =>
+    speaker.peers(nowMs).map(({ key, config }) => ({
+      instance,
       peer: key,
       import: nameOf(config.import) ?? policyJson(config.import),
       export: nameOf(config.export) ?? policyJson(config.export),
     })),
+  );
+  return {
+    named: Object.fromEntries(Object.entries(named).map(([name, policy]) => [name, policyJson(policy)])),
+    peers,
   };
 }
 

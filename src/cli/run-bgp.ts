@@ -1,0 +1,50 @@
+/** The agent's BGP part of `herald run`: sockets, the host as it looks, and what people may ask about both. */
+import type { HostFacts } from '../control/settings.ts';
+import { HostWatch } from '../linux/host-facts.ts';
+import { loadLibc } from '../linux/libc.ts';
+import { TcpTransport } from '../linux/tcp-transport.ts';
+import { type BgpStop, BgpTarget } from '../runtime/bgp-target.ts';
+import type { Desired } from '../runtime/control-plane.ts';
+import type { Routes } from '../runtime/http.ts';
+import { type Lane, lane } from '../runtime/loop.ts';
+import type { Metrics, Sample } from '../runtime/metrics.ts';
+import type { Clock, Log, Store } from '../runtime/ports.ts';
+import { speakerRoutes } from '../runtime/speaker-routes.ts';
+
+export interface BgpPart {
+  readonly host: () => HostFacts;
+  readonly lane: Lane<Desired>;
+  readonly target: BgpTarget;
+  readonly routes: Routes;
+  readonly samples: () => readonly Sample[];
+  /** Before the store is closed, after the last pass. */
+  readonly stop: (how: BgpStop) => Promise<void>;
+}
+
+export interface BgpEnv {
+  readonly node: string;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The host changed: another pass is due. */
+  readonly wake: () => void;
+}
+
+export async function startBgp(env: BgpEnv): Promise<BgpPart> {
+  const { clock, wake } = env;
+  const libc = await loadLibc();
+  const target = new BgpTarget({ ...env, random: Math.random, transport: () => new TcpTransport(libc, clock) });
+  const watch = new HostWatch(clock, wake);
+  return {
+    host: () => watch.facts,
+    lane: lane(target, (desired: Desired) => desired.node?.bgp),
+    target,
+    routes: speakerRoutes(() => target.shown(), clock),
+    samples: () => target.samples(),
+    async stop(how) {
+      watch.close();
+      await target.stop(how);
+    },
+  };
+}
