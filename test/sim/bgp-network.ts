@@ -46,9 +46,8 @@ interface Link {
 export class Node {
   readonly name: string;
   readonly address: IpAddress;
-  readonly speaker: Speaker;
+  speaker: Speaker;
   readonly events: SpeakerEvent[] = [];
-  readonly effects: Effect[] = [];
   readonly ends = new Map<ConnectionId, End>();
   readonly attempts = new Set<AttemptId>();
   /** Does not answer, does not run. */
@@ -111,10 +110,7 @@ export class Network {
   enter(node: Node, call: () => void): void {
     if (node.dead) return;
     call();
-    for (const effect of node.speaker.takeEffects()) {
-      node.effects.push(effect);
-      this.#perform(node, effect);
-    }
+    for (const effect of node.speaker.takeEffects()) this.#perform(node, effect);
     const next = node.speaker.nextTickMs() ?? Number.POSITIVE_INFINITY;
     if (next < node.tickAtMs) this.#scheduleTick(node, next);
   }
@@ -153,13 +149,23 @@ export class Network {
 
   /** The process is gone; its kernel says so to the other ends. */
   kill(node: Node): void {
-    for (const link of [...this.#links]) if (link.ends.some(end => end.node === node)) this.#break(link);
     node.dead = true;
+    for (const link of [...this.#links]) if (link.ends.some(end => end.node === node)) this.#break(link);
+    node.ends.clear();
   }
 
-  /** Links that stand, from outside: for tests that want to hurt them. */
+  /** A new process in the place of one that was killed; it has to be configured. */
+  restart(node: Node, env: Partial<SpeakerEnv> = {}): void {
+    node.speaker = new Speaker({ random: () => this.random.next(), ...env });
+    node.tickAtMs = Number.POSITIVE_INFINITY;
+    node.attempts.clear();
+    node.dead = false;
+  }
+
+  /** Connections that stand, by who is at their ends. */
   get links(): readonly (readonly [Node, Node])[] {
-    return [...this.#links].map(link => [link.ends[0].node, link.ends[1].node]);
+    const standing = [...this.#links].filter(link => link.ends.every(end => end.open));
+    return standing.map(link => [link.ends[0].node, link.ends[1].node]);
   }
 
   /** Something that is to happen at a time of its own. */
@@ -178,8 +184,9 @@ export class Network {
 
   #scheduleTick(node: Node, atMs: number): void {
     node.tickAtMs = atMs;
+    const { speaker } = node;
     this.at(Math.max(atMs, this.nowMs), () => {
-      if (node.tickAtMs !== atMs) return;
+      if (node.tickAtMs !== atMs || node.speaker !== speaker) return;
       node.tickAtMs = Number.POSITIVE_INFINITY;
       this.enter(node, () => node.speaker.tick(this.nowMs));
     });
