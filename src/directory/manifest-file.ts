@@ -47,5 +47,5 @@ function unreadable(error: unknown): Manifest {
 }
 
 function failed(message: string, fix: string): Manifest {
-  return { documents: [], fault: { line: 1, message, fix } };
+  return { documents: [], fault: { line: undefined, message, fix } };
 }

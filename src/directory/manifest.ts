@@ -32,10 +32,24 @@ export interface DocumentContent {
 export interface Manifest {
   readonly documents: readonly ManifestDocument[];
   /** What is wrong with the file as a whole; there are no documents then. */
-  readonly fault: YamlFault | undefined;
+  readonly fault: FileFault | undefined;
+}
+
+/** Without a line where the content is not the matter. */
+export interface FileFault extends Omit<YamlFault, 'line'> {
+  readonly line: number | undefined;
 }
 
 export const emptyManifest: Manifest = { documents: [], fault: undefined };
+
+/** True when something of it could not be read. */
+export function isBroken(manifest: Manifest): boolean {
+  return manifest.fault !== undefined || manifest.documents.some(each => each.content.faults.length > 0);
+}
+
+export function holdsNothing(manifest: Manifest): boolean {
+  return manifest.documents.every(each => each.content.items.length === 0);
+}
 
 /** `before` is what the same file held last time. Never throws, whatever the bytes are. */
 export function readManifest(bytes: Uint8Array, before: Manifest = emptyManifest): Manifest {
@@ -104,11 +118,11 @@ export function lineLocator(document: ManifestDocument): (item: ManifestItem, pa
   };
 }
 
-function faultOfBytes(bytes: Uint8Array): YamlFault | undefined {
+function faultOfBytes(bytes: Uint8Array): FileFault | undefined {
   if (bytes.length > manifestLimits.fileBytes) {
     const limit = `${manifestLimits.fileBytes / 2 ** 20} MiB`;
     const message = `the file has ${(bytes.length / 2 ** 20).toFixed(1)} MiB`;
-    return { line: 1, message, fix: `split it: ${limit} is the limit` };
+    return { line: undefined, message, fix: `split it: ${limit} is the limit` };
   }
   const nul = bytes.indexOf(0);
   if (nul !== -1) {

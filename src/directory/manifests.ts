@@ -5,8 +5,15 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Fault, type FaultCode, ObjectRef } from '../api/object.ts';
-import { parseObject } from '../api/parse.ts';
-import { lineLocator, type Manifest, type ManifestDocument, type ManifestItem } from './manifest.ts';
+import { type Parsed, parseObject } from '../api/parse.ts';
+import {
+  holdsNothing,
+  isBroken,
+  lineLocator,
+  type Manifest,
+  type ManifestDocument,
+  type ManifestItem,
+} from './manifest.ts';
 import { isManifestName, loadManifest } from './manifest-file.ts';
 import { refOf } from './record.ts';
 
@@ -33,6 +40,8 @@ export interface CheckResult {
   readonly passedOver: Readonly<Record<string, number>>;
 }
 
+type Locate = (item: ManifestItem, path: string) => number;
+
 /** Reads files, and folders with all that is below them. Whatever goes wrong is a finding. */
 export function checkManifests(paths: readonly string[]): CheckResult {
   const findings: Finding[] = [];
@@ -42,24 +51,25 @@ export function checkManifests(paths: readonly string[]): CheckResult {
   const files = new Set<string>();
   for (const path of paths) {
     const below = filesIn(path, findings);
-    let found = 0;
+    let holdsSomething = false;
     for (const file of below) {
+      if (files.has(file)) holdsSomething = true;
       if (files.has(file)) continue;
       files.add(file);
       const manifest = loadManifest(file);
       findings.push(...faultsOfFile(file, manifest));
-      found += manifest.documents.length + (manifest.fault === undefined ? 0 : 1);
-      for (const { document, item, ref, line } of itemsOf(manifest)) {
+      holdsSomething ||= isBroken(manifest) || !holdsNothing(manifest);
+      for (const { item, ref, line } of itemsOf(manifest)) {
         const parsed = parseObject(item.raw);
         if (parsed.outcome === 'unknown-kind') passedOver[parsed.kind] = (passedOver[parsed.kind] ?? 0) + 1;
         else objects++;
-        findings.push(...faultsOfItem(file, document, item, line));
+        findings.push(...faultsOfItem(file, item, parsed, line));
         const first = ref === undefined ? undefined : seen.get(ref);
         if (first !== undefined) findings.push(duplicate(file, line(item, ''), ref, first()));
         else if (ref !== undefined) seen.set(ref, () => `${file}:${line(item, '')}`);
       }
     }
-    if (below.length > 0 && found === 0) findings.push(nothingIn(path));
+    if (below.length > 0 && !holdsSomething) findings.push(nothingIn(path));
   }
   return { findings: inOrder(findings), files: files.size, objects, passedOver };
 }
@@ -74,14 +84,8 @@ export function faultsOfFile(file: string, manifest: Manifest): Finding[] {
   );
 }
 
-/** What parsing says about an object, with its lines. */
-export function faultsOfItem(
-  file: string,
-  document: ManifestDocument,
-  item: ManifestItem,
-  line = lineLocator(document),
-): Finding[] {
-  const parsed = parseObject(item.raw);
+/** What parsing said about an object, with its lines. */
+export function faultsOfItem(file: string, item: ManifestItem, parsed: Parsed, line: Locate): Finding[] {
   if (parsed.outcome === 'known')
     return parsed.warnings.map(fault =>
       placed(fault, file, ObjectRef.format(refOfKnown(parsed.object)), line(item, fault.path)),
@@ -122,7 +126,7 @@ function* itemsOf(manifest: Manifest) {
     const line = lineLocator(document);
     for (const item of document.content.items) {
       const ref = refOf(item.raw);
-      yield { document, item, line, ref: ref && ObjectRef.format(ref) };
+      yield { item, line, ref: ref && ObjectRef.format(ref) };
     }
   }
 }

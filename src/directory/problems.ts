@@ -1,5 +1,6 @@
 /** What is wrong with the manifests a store stands on: the same findings as `herald check`, from what is loaded already. */
 import { ObjectRef } from '../api/object.ts';
+import { parseObject } from '../api/parse.ts';
 import { lineLocator, type Manifest } from './manifest.ts';
 import { duplicate, type Finding, faultsOfFile, faultsOfItem, inOrder } from './manifests.ts';
 import type { Source, Sources } from './sources.ts';
@@ -36,9 +37,10 @@ export function problemsOf(sources: Sources, folder: string, problem: string | u
 }
 
 function faultsOfObjects(path: string, manifest: Manifest): Finding[] {
-  return manifest.documents.flatMap(document =>
-    document.content.items.flatMap(item => faultsOfItem(path, document, item)),
-  );
+  return manifest.documents.flatMap(document => {
+    const line = lineLocator(document);
+    return document.content.items.flatMap(item => faultsOfItem(path, item, parseObject(item.raw), line));
+  });
 }
 
 function lineOf(sources: Sources, { path, content, item }: Source): number | undefined {

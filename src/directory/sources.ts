@@ -4,7 +4,7 @@
  * missing, so that half a write takes nothing away.
  */
 import { ObjectRef, type RawObject } from '../api/object.ts';
-import type { DocumentContent, Manifest, ManifestItem } from './manifest.ts';
+import { type DocumentContent, isBroken, type Manifest, type ManifestItem } from './manifest.ts';
 import { refOf } from './record.ts';
 import { sameValue } from './same.ts';
 
@@ -104,10 +104,6 @@ export class Sources {
     const order = [...(this.#files.get(a.path)?.inForce ?? [])];
     return order.indexOf(a.content) - order.indexOf(b.content);
   }
-}
-
-export function isBroken(manifest: Manifest): boolean {
-  return manifest.fault !== undefined || manifest.documents.some(each => each.content.faults.length > 0);
 }
 
 function inForceOf(manifest: Manifest, before: ReadonlySet<DocumentContent> | undefined): ReadonlySet<DocumentContent> {

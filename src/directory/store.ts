@@ -15,14 +15,14 @@ import { type Clock, ConflictError, type EventRecord, type Log, type Store } fro
 import { EventLog, isStored, type Stored, type StoredEvent } from './events.ts';
 import { ManifestFolder } from './folder.ts';
 import { Journal } from './journal.ts';
-import type { Manifest } from './manifest.ts';
+import { holdsNothing, isBroken } from './manifest.ts';
 import { loadManifest } from './manifest-file.ts';
 import { type Finding, faultsOfFile } from './manifests.ts';
 import { Orphans } from './orphans.ts';
 import { problemsOf } from './problems.ts';
 import { adopt, isRecord, type ObjectRecord, overwrite, refOf, wholeObject } from './record.ts';
 import { sameValue } from './same.ts';
-import { isBroken, Sources } from './sources.ts';
+import { Sources } from './sources.ts';
 import { watchState } from './state-watch.ts';
 import { applyStatement } from './status.ts';
 
@@ -381,10 +381,6 @@ function parseKey(key: string): ObjectRef {
 function conflict(key: string, given: string | undefined, standing: string | undefined): ConflictError {
   const there = standing === undefined ? 'there is none' : `it is at ${standing}`;
   return new ConflictError(`${key}: written for ${given ?? 'a new object'}, but ${there}`);
-}
-
-function holdsNothing(manifest: Manifest): boolean {
-  return manifest.documents.every(each => each.content.items.length === 0);
 }
 
 function contested(path: string): Fault {

@@ -4,14 +4,15 @@
  * is why aliases, merge keys and duplicate keys are worked out here and not by the package (its ways are quadratic).
  */
 import { Composer, type CST, type Document, isAlias, isMap, isScalar, isSeq, type Node, Parser, stringify } from 'yaml';
+import { readJson } from './json.ts';
 import { type Marks, readPlain } from './plain.ts';
 
 export const yamlLimits = {
   /** Of one document that needs this reader: the package takes about 1 ms and 0.5 MB for 1 kB. */
-  documentChars: 2 * 1024 * 1024,
+  documentChars: 1024 * 1024,
   nesting: 100,
   /** Of one document with its aliases written out. */
-  expandedChars: 16 * 1024 * 1024,
+  expandedChars: 4 * 1024 * 1024,
 } as const;
 
 /** Why a document cannot be read. `line` counts from 1 within the text. */
@@ -41,7 +42,7 @@ export function toYaml(value: unknown): string {
  * exceeds the limits, nothing else.
  */
 export function parseYaml(text: string): unknown {
-  const plain = readPlain(text);
+  const plain = readPlain(text) ?? readJson(text);
   if (plain !== undefined) return plain.value;
   const document = compose(text);
   return document?.contents ? new Conversion(text).value(document.contents, 0).value : undefined;
@@ -54,7 +55,9 @@ export function parseYaml(text: string): unknown {
 export function locator(text: string): (path: string) => number {
   const marks: Marks = new Map();
   const plain = readPlain(text, marks);
-  const root = plain === undefined ? compose(text)?.contents : plain.value;
+  // JSON may be longer than what can be composed: its beginning is all that is known then.
+  const isTooLong = plain === undefined && text.length > yamlLimits.documentChars;
+  const root = plain !== undefined ? plain.value : isTooLong ? undefined : compose(text)?.contents;
   const childrenOf = plain === undefined ? childrenOfNode : (value: unknown) => childrenOfValue(value, marks);
   const known = new Map<unknown, readonly Child[]>();
   const children = (node: unknown) => {
@@ -101,8 +104,10 @@ function compose(text: string): Document.Parsed | undefined {
     uniqueKeys: false,
   }).compose(tokens);
   const [error] = document?.errors ?? [];
-  if (error !== undefined)
-    throw fault(text, error.pos[0], said(error.message), fixes[error.code] ?? 'correct the YAML here');
+  if (error !== undefined) {
+    const offset = openedAt(tokens, error.message, error.pos[0]) ?? error.pos[0];
+    throw fault(text, offset, said(error.message), fixes[error.code] ?? 'correct the YAML here');
+  }
   if (second !== undefined)
     throw fault(text, second.range[0], 'a second document begins here', "begin it with a line '---'");
   return document;
@@ -110,16 +115,25 @@ function compose(text: string): Document.Parsed | undefined {
 
 /** The composer recurses; how deep is known beforehand from the flat token tree. */
 function checkNesting(text: string, tokens: readonly CST.Token[]): void {
-  const open: { token: CST.Token; depth: number }[] = tokens.map(token => ({ token, depth: 1 }));
+  const fix = 'flatten it: no object nests that deep';
+  for (const { token, depth } of allTokens(tokens))
+    if (depth > yamlLimits.nesting) throw fault(text, token.offset, `nested more than ${yamlLimits.nesting} deep`, fix);
+}
+
+/** A quote that is never closed is noticed at the end of the text; the mistake is where it opens. */
+function openedAt(tokens: readonly CST.Token[], message: string, noticedAt: number): number | undefined {
+  if (!/^Missing closing ["']quote/.test(message)) return undefined;
+  let opened: number | undefined;
+  for (const { token } of allTokens(tokens))
+    if (token.type.endsWith('quoted-scalar') && token.offset <= noticedAt) opened = Math.max(opened ?? 0, token.offset);
+  return opened;
+}
+
+function* allTokens(tokens: readonly CST.Token[]): Generator<{ token: CST.Token; depth: number }> {
+  const open = tokens.map(token => ({ token, depth: 1 }));
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    yield next;
     const { token, depth } = next;
-    if (depth > yamlLimits.nesting)
-      throw fault(
-        text,
-        token.offset,
-        `nested more than ${yamlLimits.nesting} deep`,
-        'flatten it: no object nests that deep',
-      );
     if (token.type === 'document' && token.value) open.push({ token: token.value, depth });
     if (!('items' in token)) continue;
     for (const item of token.items) {
