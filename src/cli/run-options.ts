@@ -64,6 +64,10 @@ export const runOptions = {
     value: 'LEVEL',
     about: 'least level that is written',
   },
+  'restart-grace': {
+    type: 'boolean',
+    about: 'on SIGTERM leave so that BGP peers keep the routes (graceful restart); without it the node drains',
+  },
   'strict-policy-conflicts': {
     type: 'boolean',
     about: 'two peering policies on a node withdraw everything there, as in Cilium',
@@ -107,6 +111,8 @@ export interface RunSettings {
   readonly node: string;
   /** False: nobody said, it is this host's name. */
   readonly nodeIsNamed: boolean;
+  /** An end of the process is the beginning of a restart. */
+  readonly restartGrace: boolean;
   readonly control: ControlSettings;
   readonly ipam: IpamSettings;
 }
@@ -121,6 +127,7 @@ export function runSettings(options: OptionValues<typeof runOptions>): RunSettin
     roles: parseRoles(options.roles),
     node: options.node ?? hostname(),
     nodeIsNamed: options.node !== undefined,
+    restartGrace: options['restart-grace'],
     control: {
       ...controlDefaults,
       strictPolicyConflicts: options['strict-policy-conflicts'],

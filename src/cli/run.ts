@@ -14,6 +14,9 @@ import { runOnce } from './run-once.ts';
 import { type RunSettings, runOptions, runSettings } from './run-options.ts';
 import { version } from './version.ts';
 
+/** Without --restart-grace: how long routes are the last choice before they are withdrawn. */
+const drainMs = 1000;
+
 export const run = defineCommand({
   name: 'run',
   about: `Runs the control plane from a folder of manifests: allocates addresses to LoadBalancer Services (operator) and
@@ -38,7 +41,13 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
   const clock = systemClock;
   const metrics = new Metrics();
   const store = new DirectoryStore({ ...settings, clock, log });
-  const plane = new ControlPlane({ ...settings, store, clock, log, metrics, random: Math.random });
+  let wake = () => {};
+  const env = { node: settings.node, store, clock, log, metrics, wake: () => wake() };
+  // What only an agent needs is loaded by an agent only.
+  const bgp = settings.roles.has('agent') ? await (await import('./run-bgp.ts')).startBgp(env) : undefined;
+  const parts = bgp && { host: bgp.host, lanes: [bgp.lane], samples: bgp.samples };
+  const plane = new ControlPlane({ ...settings, store, clock, log, metrics, random: Math.random, ...parts });
+  wake = () => plane.wake();
   const startedMs = clock.nowMs();
   const local = new HttpServer({
     '/status': () =>
@@ -54,6 +63,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     },
     '/allocated': () => jsonAnswer(allocatedRows(plane.ipam.all())),
     ...ipamRoutes(plane.ipam, settings.ipam),
+    ...bgp?.routes,
   });
   const probes = new HttpServer({
     '/metrics': async () => {
@@ -81,6 +91,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     await local.close();
     await probes.close();
     await plane.stop();
+    await bgp?.stop(settings.restartGrace ? { kind: 'restart' } : { kind: 'drain', leaveMs: drainMs });
     await store.close();
   }
   return 0;
