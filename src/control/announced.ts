@@ -1,6 +1,6 @@
 /**
- * What a person wants to see of one node: what is announced, to whom and with which attributes, and what is not, with the reason.
- * Rows of plain text, for tables and for JSON; no secret ever gets here.
+ * What a person wants to see of one node: what is announced, to whom and with which attributes, and what is not, with
+ * the reason. Rows of plain text, for tables and for JSON; no secret ever gets here.
  */
 import type { Snapshot } from '../api/snapshot.ts';
 import type { Announcement } from '../bgp/announcement.ts';
@@ -95,7 +95,7 @@ function sourceText(source: RouteSource): string {
   }
 }
 
-export function attributesText(said: Announcement): string {
+function attributesText(said: Announcement): string {
   const parts: string[] = [];
   const list = (name: string, values: readonly string[]) =>
     values.length > 0 && parts.push(`${name} ${values.join(' ')}`);

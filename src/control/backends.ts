@@ -1,6 +1,6 @@
 /**
- * Where a Service's endpoints are: its EndpointSlices merged (IPv4 and IPv6 ones are separate objects; one local endpoint in
- * any of them counts for all addresses). Reference §2.4.
+ * Where a Service's endpoints are: its EndpointSlices merged (IPv4 and IPv6 ones are separate objects; one local
+ * endpoint in any of them counts for all addresses). Reference §2.4.
  */
 import type { Endpoint, EndpointSlice } from '../api/endpoint-slice.ts';
 import type { Snapshot } from '../api/snapshot.ts';
@@ -12,11 +12,13 @@ export interface Backends {
   readonly nodes: readonly string[];
   /** Whether there is such an endpoint anywhere. */
   readonly any: boolean;
-  /** Gateway and Ingress Services carry a stand-in endpoint: the proxy is on every node, so every node counts as local. */
+  /**
+   * Gateway and Ingress Services carry a stand-in endpoint: the proxy is on every node, so every node counts as local.
+   */
   readonly everywhere: boolean;
 }
 
-export const noBackends: Backends = { nodes: [], any: false, everywhere: false };
+const noBackends: Backends = { nodes: [], any: false, everywhere: false };
 
 export const Backends = {
   /** Whether a Local traffic policy may send traffic to this node. */

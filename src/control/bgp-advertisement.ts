@@ -1,6 +1,6 @@
 /**
- * Which CiliumBGPAdvertisements the families of which peers select, turned into rules: one grant for each entry, with the
- * peers that may be told. Reference §1.4, §2.4, §2.5.
+ * Which CiliumBGPAdvertisements the families of which peers select, turned into rules: one grant for each entry, with
+ * the peers that may be told. Reference §1.4, §2.4, §2.5.
  */
 import type { Advertisement } from '../api/bgp-advertisement.ts';
 import type { FamilyWithAdvertisements } from '../api/bgp-attributes.ts';

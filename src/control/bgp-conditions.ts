@@ -1,6 +1,6 @@
 /**
- * What is said on the BGP kinds: conflicts and bad annotations on CiliumBGPPeeringPolicies (which Cilium leaves to its logs),
- * Cilium's own conditions on the kinds of the second API. Reference §1.4, §2.1, §2.6.
+ * What is said on the BGP kinds: conflicts and bad annotations on CiliumBGPPeeringPolicies (which Cilium leaves to its
+ * logs), Cilium's own conditions on the kinds of the second API. Reference §1.4, §2.1, §2.6.
  */
 import type { CiliumBGPClusterConfig } from '../api/bgp-cluster-config.ts';
 import type { CiliumBGPNodeConfig } from '../api/bgp-node-config.ts';
@@ -16,7 +16,7 @@ import type { NodeFacts } from './node.ts';
 import { type Reason, Refusal, reasons } from './reason.ts';
 import type { ControlSettings } from './settings.ts';
 
-export const conditionTypes = {
+const conditionTypes = {
   policyConflict: 'herald.io/PolicyConflict',
   badNodeAnnotation: 'herald.io/BadNodeAnnotation',
   noMatchingNode: 'cilium.io/NoMatchingNode',

@@ -1,6 +1,7 @@
 /**
- * The plan of one BGP instance as its speaker's configuration. Whatever cannot be configured as planned stays as it runs: a session
- * is never ended, nor made without its password, because something it needs went missing. Reference §2.1, §2.3.
+ * The plan of one BGP instance as its speaker's configuration. Whatever cannot be configured as planned stays as it
+ * runs: a session is never ended, nor made without its password, because something it needs went missing. Reference
+ * §2.1, §2.3.
  */
 import type { PeerConfig, SpeakerConfig } from '../bgp/config.ts';
 import { formatZoned } from './bgp-node-config.ts';

@@ -1,6 +1,7 @@
 /**
- * A node that is to take no more traffic for Services (excluded by its label, cordoned, or about to stop) says so before it withdraws:
- * its routes carry GRACEFUL_SHUTDOWN and the lowest preference (RFC 8326 §4), so that others have taken over when they go.
+ * A node that is to take no more traffic for Services (excluded by its label, cordoned, or about to stop) says so
+ * before it withdraws: its routes carry GRACEFUL_SHUTDOWN and the lowest preference (RFC 8326 §4), so that others have
+ * taken over when they go.
  */
 import type { Announcement } from '../bgp/announcement.ts';
 import { wellKnownCommunities } from '../bgp/community.ts';

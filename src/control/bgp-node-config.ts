@@ -38,7 +38,7 @@ function planInstance(instance: BgpNodeInstance, inputs: NodeInputs): InstancePl
 }
 
 /** FNV-1a of the node's name: a node without an IPv4 address still needs 32 bits that are its own (RFC 6286 §2.1). */
-export function madeUpRouterId(nodeName: string): number {
+function madeUpRouterId(nodeName: string): number {
   let hash = 0x811c9dc5;
   for (const octet of new TextEncoder().encode(nodeName)) hash = Math.imul(hash ^ octet, 0x01000193);
   return hash >>> 0 || 1;

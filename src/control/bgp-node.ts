@@ -1,6 +1,6 @@
 /**
- * What decides over one node's BGP: the CiliumBGPPeeringPolicy that has it, else its CiliumBGPNodeConfig. Reference §0.3,
- * §2.1. Two policies: the oldest keeps the node, or, when strict, nobody.
+ * What decides over one node's BGP: the CiliumBGPPeeringPolicy that has it, else its CiliumBGPNodeConfig. Reference
+ * §0.3, §2.1. Two policies: the oldest keeps the node, or, when strict, nobody.
  */
 import { ObjectRef } from '../api/object.ts';
 import { isRefused, planNodeConfig } from './bgp-node-config.ts';
@@ -13,8 +13,8 @@ export interface BgpPlan {
   /** The object that decides. */
   readonly source: ObjectRef | undefined;
   /**
-   * `apply`: the instances are all there is to be. `keep`: an object that might be for this node could not be understood and
-   * none that could is: what runs stays, nothing is started.
+   * `apply`: the instances are all there is to be. `keep`: an object that might be for this node could not be
+   * understood and none that could is: what runs stays, nothing is started.
    */
   readonly state: 'apply' | 'keep';
   /** About the node as a whole. */
@@ -48,7 +48,10 @@ function losing(policy: string, winner: ObjectRef): string {
   return `${policy} gives way to ${ObjectRef.format(winner)}`;
 }
 
-/** A policy that cannot be read may well be the one for this node, and an edit that went wrong must not end its sessions. */
+/**
+ * A policy that cannot be read may well be the one for this node, and an edit that went wrong must not end its
+ * sessions.
+ */
 function unconfigured({ snapshot, node }: NodeInputs): BgpPlan {
   const refused =
     isRefused(snapshot, 'CiliumBGPPeeringPolicy') || isRefused(snapshot, 'CiliumBGPNodeConfig', node.name);

@@ -1,6 +1,7 @@
 /**
- * The second BGP API on the operator's side: CiliumBGPClusterConfigs and CiliumBGPNodeConfigOverrides in, one CiliumBGPNodeConfig
- * for each selected node out. Of two configurations that select a node the one that has it keeps it. Reference §1.4, §2.6.
+ * The second BGP API on the operator's side: CiliumBGPClusterConfigs and CiliumBGPNodeConfigOverrides in, one
+ * CiliumBGPNodeConfig for each selected node out. Of two configurations that select a node the one that has it keeps
+ * it. Reference §1.4, §2.6.
  */
 import type { BgpInstance, CiliumBGPClusterConfig } from '../api/bgp-cluster-config.ts';
 import type { BgpNodeInstance, CiliumBGPNodeConfig } from '../api/bgp-node-config.ts';
@@ -76,8 +77,8 @@ export function planOperator(snapshot: Snapshot, nodes: readonly NodeFacts[], se
 }
 
 /**
- * `by hand`: nobody's. `kept`: its owner could not be understood after an edit, so it stays as it is until that is mended.
- * Else the owner while it selects the node, else the oldest that does.
+ * `by hand`: nobody's. `kept`: its owner could not be understood after an edit, so it stays as it is until that is
+ * mended. Else the owner while it selects the node, else the oldest that does.
  */
 function chooseWinner(
   existing: CiliumBGPNodeConfig | undefined,

@@ -81,7 +81,9 @@ function password(
   return { password: value };
 }
 
-/** What the kernel takes as a key (TCP_MD5SIG_MAXKEYLEN), and what a configuration can hold. An empty one would be none. */
+/**
+ * What the kernel takes as a key (TCP_MD5SIG_MAXKEYLEN), and what a configuration can hold. An empty one would be none.
+ */
 function isUsablePassword(octets: Uint8Array): boolean {
   if (octets.length === 0 || octets.length > 80) return false;
   try {
@@ -113,7 +115,8 @@ function peerConfig(input: PeerInput, families: readonly Family[]): PeerConfig {
       connectRetryMs: timers.connectRetryTimeSeconds * 1000,
     },
     families: families.map(family => ({ family: BgpFamily.ofIp(family) })),
-    // IPv4 prefixes over an IPv6 session: where the node has no IPv4 address on the link, only RFC 8950 can say the next hop.
+    // IPv4 prefixes over an IPv6 session: where the node has no IPv4 address on the link, only RFC 8950 can say the
+    // next hop.
     capabilities: { ...capabilityDefaults, extendedNextHop: overIpv6 && families.includes('ipv4') },
     gracefulRestart: gracefulRestart.enabled
       ? { ...gracefulRestartDefaults, restartMs: gracefulRestart.restartTimeSeconds * 1000 }

@@ -1,6 +1,6 @@
 /**
- * The first BGP API: which CiliumBGPPeeringPolicy has a node, and what its virtual routers do there. Reference §1.1, §2.1,
- * §2.3-2.5, §1.1.6.
+ * The first BGP API: which CiliumBGPPeeringPolicy has a node, and what its virtual routers do there. Reference §1.1,
+ * §2.1, §2.3-2.5, §1.1.6.
  */
 import type { AdvertisedPathAttributes, CiliumBGPPeeringPolicy, VirtualRouter } from '../api/bgp-peering-policy.ts';
 import type { Snapshot } from '../api/snapshot.ts';

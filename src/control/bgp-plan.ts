@@ -1,6 +1,7 @@
 /**
- * What the policies of either generation are compiled to, for one BGP instance of one node: whom to talk to (peers), and by
- * which rules routes are announced (routes). Plans are plain data, so that an equal one can be told from a changed one.
+ * What the policies of either generation are compiled to, for one BGP instance of one node: whom to talk to (peers),
+ * and by which rules routes are announced (routes). Plans are plain data, so that an equal one can be told from a
+ * changed one.
  */
 import type { PathAttributes, ServiceAddressType } from '../api/bgp-attributes.ts';
 import type { SecretValue } from '../api/secret.ts';
@@ -27,8 +28,8 @@ export interface InstancePlan {
 }
 
 /**
- * `run`: as configured. `keep`: what is needed is missing or refused, so a session that stands stays as it is, and none is
- * started. `skip`: there is nobody to talk to.
+ * `run`: as configured. `keep`: what is needed is missing or refused, so a session that stands stays as it is, and none
+ * is started. `skip`: there is nobody to talk to.
  */
 export type PeerState = 'run' | 'keep' | 'skip';
 
@@ -101,7 +102,6 @@ export interface AttributeRule {
 }
 
 export const noAttributes: PathAttributes = { communities: [], largeCommunities: [], localPreference: undefined };
-export const noRoutes: RoutePlan = { rules: [], fixed: [], attributeRules: [], missing: [] };
 
 /** Overlapping statements add up: every community, and the highest preference (reference §2.5). */
 export function mergeAttributes(all: readonly PathAttributes[]): PathAttributes {

@@ -1,6 +1,7 @@
 /**
- * Why the addresses of a Service are not announced to which peers of one BGP instance. Asked for people, one Service at a time, by
- * the very rules that announce (bgp-service.ts): of several rules that say no, the one that got furthest answers.
+ * Why the addresses of a Service are not announced to which peers of one BGP instance. Asked for people, one Service at
+ * a time, by the very rules that announce (bgp-service.ts): of several rules that say no, the one that got furthest
+ * answers.
  */
 import type { ServiceAddressType } from '../api/bgp-attributes.ts';
 import type { BackendIndex, Backends } from './backends.ts';
@@ -62,7 +63,8 @@ function typesOfInterest(
   refused: readonly RuleRefusal[],
 ): readonly ServiceAddressType[] {
   const types: ServiceAddressType[] = [];
-  if (facts.service.spec.type === 'LoadBalancer') types.push('LoadBalancerIP');
+  const { spec, status } = facts.service;
+  if (spec.type === 'LoadBalancer' || status.ingress.length > 0) types.push('LoadBalancerIP');
   if (facts.addresses.ExternalIP.length > 0) types.push('ExternalIP');
   const unselected = new Set(refused.filter(each => each.type === undefined).map(each => each.rule));
   if (routes.rules.some(rule => rule.addresses.includes('ClusterIP') && !unselected.has(rule))) types.push('ClusterIP');

@@ -1,7 +1,7 @@
 /**
- * All routes one BGP instance originates, kept up to date Service by Service: who claims each prefix, and what each peer is told
- * about it. A prefix that several Services share stays until the last is gone; overlapping advertisements on one prefix add up.
- * Reference §2.4, §2.5.
+ * All routes one BGP instance originates, kept up to date Service by Service: who claims each prefix, and what each
+ * peer is told about it. A prefix that several Services share stays until the last is gone; overlapping advertisements
+ * on one prefix add up. Reference §2.4, §2.5.
  */
 import type { PathAttributes } from '../api/bgp-attributes.ts';
 import type { Service } from '../api/service.ts';
@@ -86,7 +86,10 @@ export class RouteTable {
   }
 }
 
-/** The announcements of all routes. Nearly always each has one, and then a change of one route costs no walk over the rest. */
+/**
+ * The announcements of all routes. Nearly always each has one, and then a change of one route costs no walk over the
+ * rest.
+ */
 class Flat {
   #several = 0;
   #mapped: Mapped<Route, Announcement | undefined> = { from: [], to: [] };

@@ -1,6 +1,6 @@
 /**
- * The rules that decide whether a Service's addresses are announced over BGP from one node (the table of reference §2.4), asked
- * once for both answers: what is announced, and why the rest is not.
+ * The rules that decide whether a Service's addresses are announced over BGP from one node (the table of reference
+ * §2.4), asked once for both answers: what is announced, and why the rest is not.
  */
 import type { ServiceAddressType } from '../api/bgp-attributes.ts';
 import { Prefix } from '../net/prefix.ts';

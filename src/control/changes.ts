@@ -1,6 +1,6 @@
 /**
- * What changed between two snapshots. Lists are sorted and an unchanged object is the same value, so a walk over both that
- * compares by identity finds the few changes among many objects in microseconds.
+ * What changed between two snapshots. Lists are sorted and an unchanged object is the same value, so a walk over both
+ * that compares by identity finds the few changes among many objects in microseconds.
  */
 import type { EndpointSlice } from '../api/endpoint-slice.ts';
 import { ObjectRef } from '../api/object.ts';
@@ -30,7 +30,9 @@ export function forEachChange<T extends Named>(
   }
 }
 
-/** Where two lists differ: both are alike before `start` and from their ends on. Tight loops, for these lists are long. */
+/**
+ * Where two lists differ: both are alike before `start` and from their ends on. Tight loops, for these lists are long.
+ */
 function difference<T>(before: readonly T[], after: readonly T[]) {
   let start = 0;
   let beforeEnd = before.length;

@@ -1,6 +1,7 @@
 /**
- * Places (prefixes, addresses) and who claims them: the seam that makes recomputation incremental. Each owner states all its
- * claims; only places whose claims changed are built anew, and the sorted result keeps every other value by identity.
+ * Places (prefixes, addresses) and who claims them: the seam that makes recomputation incremental. Each owner states
+ * all its claims; only places whose claims changed are built anew, and the sorted result keeps every other value by
+ * identity.
  */
 import { type Replacement, withChanges } from './changes.ts';
 

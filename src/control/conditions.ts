@@ -1,7 +1,7 @@
 /**
- * Conditions that say what is wrong with an object. One that tells of an error appears when there is one, goes False when it is
- * mended, and is never written on an object that was always well (reference §1.2). Types under cilium.io are Cilium's own
- * (§1.2, §1.4); those under herald.io say what Cilium leaves to its logs.
+ * Conditions that say what is wrong with an object. One that tells of an error appears when there is one, goes False
+ * when it is mended, and is never written on an object that was always well (reference §1.2). Types under cilium.io are
+ * Cilium's own (§1.2, §1.4); those under herald.io say what Cilium leaves to its logs.
  */
 import type { Condition, FaultCode, ObjectMeta, ObjectRef } from '../api/object.ts';
 import type { FaultyObject, Snapshot } from '../api/snapshot.ts';
@@ -51,7 +51,7 @@ const conditionOf: Partial<Readonly<Record<FaultCode, string>>> = {
 const refused = 'herald.io/Refused';
 
 /** The kinds whose faults are told here. Pools are the allocator's; core kinds are not ours to write on. */
-export const reportedKinds = [
+const reportedKinds = [
   'CiliumBGPAdvertisement',
   'CiliumBGPClusterConfig',
   'CiliumBGPNodeConfig',
@@ -61,7 +61,10 @@ export const reportedKinds = [
   'CiliumL2AnnouncementPolicy',
 ] as const;
 
-/** What parsing found: an object that was refused is in the snapshot's list of faulty ones, one that is mended in its kind's. */
+/**
+ * What parsing found: an object that was refused is in the snapshot's list of faulty ones, one that is mended in its
+ * kind's.
+ */
 export function faultConditions(snapshot: Snapshot): readonly ObjectConditions[] {
   const kinds: readonly string[] = reportedKinds;
   const bad = snapshot.faulty.filter(

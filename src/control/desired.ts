@@ -1,7 +1,7 @@
 /**
- * Everything that ought to be, for one node and for the cluster, as a function of the snapshot: level-triggered, the same for the
- * same objects whatever came before. `NodeControl` and `ClusterControl` give the same answers and remember what unchanged
- * objects led to, so that a change costs what it changes.
+ * Everything that ought to be, for one node and for the cluster, as a function of the snapshot: level-triggered, the
+ * same for the same objects whatever came before. `NodeControl` and `ClusterControl` give the same answers and remember
+ * what unchanged objects led to, so that a change costs what it changes.
  */
 import type { KindName, Kinds } from '../api/kinds.ts';
 import type { Condition } from '../api/object.ts';
@@ -65,11 +65,6 @@ export function desiredForNode(
   host?: HostFacts,
 ): NodeDesired {
   return new NodeControl(node, settings).desired(snapshot, host);
-}
-
-/** One answer, from nothing. */
-export function desiredForCluster(snapshot: Snapshot, settings: ControlSettings): ClusterDesired {
-  return new ClusterControl(settings).desired(snapshot);
 }
 
 interface Running {

@@ -1,6 +1,7 @@
 /**
- * Structural equality of derived values. What is compiled from objects is compared with its predecessor and, when it says
- * the same, the predecessor stays: a status or a heartbeat written into an object then disturbs nothing downstream.
+ * Structural equality of derived values. What is compiled from objects is compared with its predecessor and, when it
+ * says the same, the predecessor stays: a status or a heartbeat written into an object then disturbs nothing
+ * downstream.
  */
 
 /** Plain data, arrays, maps, sets; and values with an `equals` of their own, such as secrets. */

@@ -1,10 +1,13 @@
 /**
- * Interface names against RE2 expressions (reference §1.2, L31): unanchored, and in time that no expression can blow up. The
- * expression is a tree, and each node maps the set of places in the name where it may begin to those where it may end, so that
- * a repetition is a walk to a fixed point and nothing is ever tried twice.
+ * Interface names against RE2 expressions (reference §1.2, L31): unanchored, and in time that no expression can blow
+ * up. The expression is a tree, and each node maps the set of places in the name where it may begin to those where it
+ * may end, so that a repetition is a walk to a fixed point and nothing is ever tried twice.
  */
 
-/** Places between the characters of a name, as bits: bit 0 is before the first. Names have at most 15 characters (IFNAMSIZ). */
+/**
+ * Places between the characters of a name, as bits: bit 0 is before the first. Names have at most 15 characters
+ * (IFNAMSIZ).
+ */
 type Places = number;
 type Matcher = (name: string, starts: Places) => Places;
 type CharTest = (char: string) => boolean;
@@ -201,8 +204,8 @@ function only(holds: (name: string, place: number) => boolean): Matcher {
 }
 
 /**
- * A round moves places forward or leaves them, so after no more rounds than the name has places the set stays the same, and
- * further rounds, however many are asked for, would say nothing new.
+ * A round moves places forward or leaves them, so after no more rounds than the name has places the set stays the same,
+ * and further rounds, however many are asked for, would say nothing new.
  */
 function repeat(atom: Matcher, low: number, high: number): Matcher {
   return (name, starts) => {

@@ -1,6 +1,6 @@
 /**
- * Every address that is to be announced on local networks, with its candidates, kept up to date Service by Service. An address
- * that Services share is one address with one owner. Reference §2.15-2.16, L1-L20, L25.
+ * Every address that is to be announced on local networks, with its candidates, kept up to date Service by Service. An
+ * address that Services share is one address with one owner. Reference §2.15-2.16, L1-L20, L25.
  */
 import type { Service } from '../api/service.ts';
 import type { Snapshot } from '../api/snapshot.ts';
@@ -144,7 +144,7 @@ class CandidateLists {
   #ofPolicies(policies: readonly L2Policy[]): Candidates {
     const known = this.#selected.get(policies);
     if (known !== undefined) return known;
-    const names = policies.flatMap(policy => policy.nodes).filter(name => !this.#plan.excluded.has(name));
+    const names = policies.flatMap(policy => policy.nodes).filter(name => !this.#plan.leaving.has(name));
     const made = new Candidates([...new Set(names)].sort());
     this.#selected.set(policies, made);
     return made;

@@ -1,4 +1,6 @@
-/** What one node has to do with the addresses of the local networks: those it may answer for, and on which of its links. */
+/**
+ * What one node has to do with the addresses of the local networks: those it may answer for, and on which of its links.
+ */
 import { IpAddress } from '../net/ip.ts';
 import { type Mapped, mapChanged } from './changes.ts';
 import { InterfacePattern } from './interface-pattern.ts';

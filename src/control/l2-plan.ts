@@ -1,6 +1,6 @@
 /**
- * Which addresses are announced on local networks, and which nodes may answer for each: CiliumL2AnnouncementPolicies, Services
- * and nodes in, candidates out. Reference §1.2, §2.15. Who of the candidates does it is decided elsewhere.
+ * Which addresses are announced on local networks, and which nodes may answer for each: CiliumL2AnnouncementPolicies,
+ * Services and nodes in, candidates out. Reference §1.2, §2.15. Who of the candidates does it is decided elsewhere.
  */
 import type { CiliumL2AnnouncementPolicy } from '../api/l2-announcement-policy.ts';
 import type { LabelSelector } from '../api/selector.ts';
@@ -21,11 +21,13 @@ export interface L2Policy {
   readonly nodes: readonly string[];
 }
 
+type LeavingReason = 'node-excluded' | 'node-cordoned';
+
 export interface L2Plan {
   /** By name. */
   readonly policies: readonly L2Policy[];
-  /** Nodes that carry the exclude label. */
-  readonly excluded: ReadonlySet<string>;
+  /** Nodes that take no traffic for Services, and why. */
+  readonly leaving: ReadonlyMap<string, LeavingReason>;
 }
 
 export function planL2(policies: readonly CiliumL2AnnouncementPolicy[], nodes: readonly NodeFacts[]): L2Plan {
@@ -40,8 +42,13 @@ export function planL2(policies: readonly CiliumL2AnnouncementPolicy[], nodes: r
       interfaces: spec.interfaces,
       nodes: nodes.filter(node => spec.nodeSelector.matches(node.labels)).map(node => node.name),
     })),
-    excluded: new Set(nodes.filter(node => node.excluded).map(node => node.name)),
+    leaving: new Map(nodes.flatMap(leavingReason)),
   };
+}
+
+function leavingReason({ name, excluded, cordoned }: NodeFacts): readonly (readonly [string, LeavingReason])[] {
+  if (excluded) return [[name, 'node-excluded']];
+  return cordoned ? [[name, 'node-cordoned']] : [];
 }
 
 export interface L2Visitor {
@@ -77,7 +84,8 @@ export function nodeRefusal(
   node: string,
 ): Reason | undefined {
   if (!policies.some(policy => policy.nodes.includes(node))) return 'node-not-selected';
-  if (plan.excluded.has(node)) return 'node-excluded';
+  const leaving = plan.leaving.get(node);
+  if (leaving !== undefined) return leaving;
   if (!isLocalOnly(facts, 'LoadBalancerIP') || Backends.on(backends, node)) return undefined;
   return 'no-local-endpoint';
 }

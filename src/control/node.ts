@@ -1,6 +1,6 @@
 /**
- * What is known about one node, from the Node object and, where present, the CiliumNode: labels, addresses, PodCIDRs, pool
- * blocks, virtual-router annotations. Reference §1.1.6, §2.4.
+ * What is known about one node, from the Node object and, where present, the CiliumNode: labels, addresses, PodCIDRs,
+ * pool blocks, virtual-router annotations. Reference §1.1.6, §2.4.
  */
 import type { CiliumNode } from '../api/cilium-node.ts';
 import type { Node, VirtualRouterAnnotation } from '../api/node.ts';
@@ -11,7 +11,7 @@ import { Prefix } from '../net/prefix.ts';
 import { type ControlSettings, HostFacts, type PodIpam } from './settings.ts';
 
 /** Kubernetes' own label for "no external load balancer traffic here"; its value does not matter (KEP-1143). */
-export const excludeLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
+const excludeLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
 
 export interface PoolBlocks {
   readonly pool: string;
@@ -45,8 +45,8 @@ export interface NodeInputs {
 }
 
 /**
- * A node that no object describes has no labels, so that only selectors that match everything select it, and its address is
- * what the host shows.
+ * A node that no object describes has no labels, so that only selectors that match everything select it, and its
+ * address is what the host shows.
  */
 export function nodeFacts(snapshot: Snapshot, name: string, ipam: PodIpam, host?: HostFacts): NodeFacts {
   const node = snapshot.get('Node', '', name);

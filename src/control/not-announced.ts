@@ -1,6 +1,6 @@
 /**
- * What is not announced from a node, and why: about the node, its BGP instances and peers, and every Service that somebody may be
- * waiting for. The same rules that announce give the reasons.
+ * What is not announced from a node, and why: about the node, its BGP instances and peers, and every Service that
+ * somebody may be waiting for. The same rules that announce give the reasons.
  */
 import type { Service } from '../api/service.ts';
 import type { Snapshot } from '../api/snapshot.ts';
@@ -87,20 +87,20 @@ function servicesRefused(snapshot: Snapshot, desired: NodeDesired): readonly Not
 }
 
 /** What questions about Services are answered from; made once for many. */
-export interface Inquiry {
+interface Inquiry {
   readonly desired: NodeDesired;
   readonly backends: BackendIndex;
   readonly l2: ReadonlyMap<string, NodeL2Address>;
 }
 
-export function inquire(snapshot: Snapshot, desired: NodeDesired): Inquiry {
+function inquire(snapshot: Snapshot, desired: NodeDesired): Inquiry {
   const backends = new BackendIndex();
   backends.update(snapshot);
   return { desired, backends, l2: new Map(desired.l2.addresses.map(each => [each.text, each])) };
 }
 
 /** Why addresses of this one Service are not announced from the node. */
-export function serviceNotAnnounced(inquiry: Inquiry, service: Service): readonly NotAnnouncedRow[] {
+function serviceNotAnnounced(inquiry: Inquiry, service: Service): readonly NotAnnouncedRow[] {
   const { bgp, l2, node } = inquiry.desired;
   const facts = serviceFacts(service);
   const from = `Service ${facts.key}`;

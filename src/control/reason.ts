@@ -1,7 +1,7 @@
 /**
- * Every answer to "why is this not announced", shared by conditions, events, metrics, tables, `explain` and tests: a code
- * that never changes, a sentence, and what to change. Grouped by how far along the chain from policy to peer the link is
- * that is broken; within a group, in the order in which the rules ask.
+ * Every answer to "why is this not announced", shared by conditions, events, metrics, tables, `explain` and tests: a
+ * code that never changes, a sentence, and what to change. Grouped by how far along the chain from policy to peer the
+ * link is that is broken; within a group, in the order in which the rules ask.
  */
 
 export interface ReasonText {
@@ -13,7 +13,7 @@ export const reasons = {
   // The node and what configures it.
   'no-bgp-policy': {
     sentence: 'no BGP policy or node configuration is for this node',
-    fix: 'label the node so that a CiliumBGPPeeringPolicy or CiliumBGPClusterConfig selects it, or write a CiliumBGPNodeConfig named after it',
+    fix: 'label the node so that a policy or a CiliumBGPClusterConfig selects it, or write its CiliumBGPNodeConfig',
   },
   'policy-conflict': {
     sentence: 'another policy has this node already',
@@ -37,7 +37,7 @@ export const reasons = {
   },
   'no-router-id': {
     sentence: 'the BGP instance has no router ID, and the node has no IPv4 InternalIP to take it from',
-    fix: 'annotate the Node with cilium.io/bgp-virtual-router.<asn>: router-id=…, or set routerID in its CiliumBGPNodeConfigOverride',
+    fix: 'annotate the Node with cilium.io/bgp-virtual-router.<asn>: router-id=<IPv4 address>',
   },
   'no-free-router-id': {
     sentence: 'the pool for router IDs is used up',

@@ -1,6 +1,6 @@
 /**
- * Router IDs from a pool: the operator's `ip-pool` mode (reference §1.4). Who holds one keeps it; the rest take the lowest that is
- * free, the pool's first address included; what nobody holds any more is free again.
+ * Router IDs from a pool: the operator's `ip-pool` mode (reference §1.4). Who holds one keeps it; the rest take the
+ * lowest that is free, the pool's first address included; what nobody holds any more is free again.
  */
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';

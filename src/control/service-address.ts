@@ -9,7 +9,7 @@ import type { Reason } from './reason.ts';
 /** Who announces: decides which loadBalancerClass is ours. */
 export type Announcer = 'bgp' | 'l2';
 
-export const announcerClass = {
+const announcerClass = {
   bgp: 'io.cilium/bgp-control-plane',
   l2: 'io.cilium/l2-announcer',
 } as const satisfies Readonly<Record<Announcer, string>>;

@@ -1,11 +1,11 @@
 /**
- * What is remembered from pass to pass never shows: after any run of changes the answer is the one a fresh start gives, and what a
- * change does not touch is the same value as before.
+ * What is remembered from pass to pass never shows: after any run of changes the answer is the one a fresh start gives,
+ * and what a change does not touch is the same value as before.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SnapshotBuilder } from '../../src/api/snapshot.ts';
-import { ClusterControl, desiredForCluster, desiredForNode, NodeControl } from '../../src/control/desired.ts';
+import { ClusterControl, desiredForNode, NodeControl } from '../../src/control/desired.ts';
 import { controlDefaults, type HostFacts } from '../../src/control/settings.ts';
 import { put } from './scenario.ts';
 
@@ -217,7 +217,7 @@ describe('any run of changes', () => {
           if (!seen) continue;
           const snapshot = builder.snapshot();
           expect(control.desired(snapshot, host)).toEqual(desiredForNode(snapshot, 'n1', controlDefaults, host));
-          expect(cluster.desired(snapshot)).toEqual(desiredForCluster(snapshot, controlDefaults));
+          expect(cluster.desired(snapshot)).toEqual(new ClusterControl(controlDefaults).desired(snapshot));
         }
       }),
       { numRuns: 400 },

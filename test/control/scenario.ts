@@ -1,7 +1,8 @@
 /**
- * Scenario folders: `input.yaml` holds objects, and a first document of kind Scenario that says which nodes to look at; what comes
- * out is compared with `expected.yaml`. Further steps are `input-2.yaml`, `expected-2.yaml` and so on: their objects replace those
- * of the same name, and documents of kind Delete remove. SCENARIOS=write rewrites the expectations, to be read before they are kept.
+ * Scenario folders: `input.yaml` holds objects, and a first document of kind Scenario that says which nodes to look at;
+ * what comes out is compared with `expected.yaml`. Further steps are `input-2.yaml`, `expected-2.yaml` and so on: their
+ * objects replace those of the same name, and documents of kind Delete remove. SCENARIOS=write rewrites the
+ * expectations, to be read before they are kept.
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { parseObject } from '../../src/api/parse.ts';
 import type { Snapshot, SnapshotBuilder } from '../../src/api/snapshot.ts';
 import { announcedView } from '../../src/control/announced.ts';
 import { peerText } from '../../src/control/bgp-plan.ts';
-import { type ClusterDesired, desiredForCluster, desiredForNode, type NodeDesired } from '../../src/control/desired.ts';
+import { ClusterControl, type ClusterDesired, desiredForNode, type NodeDesired } from '../../src/control/desired.ts';
 import { nodeConfigObject } from '../../src/control/node-config-object.ts';
 import type { NotAnnouncedRow } from '../../src/control/not-announced.ts';
 import { type ControlSettings, controlDefaults, type HostFacts } from '../../src/control/settings.ts';
@@ -138,7 +139,7 @@ export interface Outcome {
 export function outcomeOf(snapshot: Snapshot, { nodes, settings, host }: Scenario): Outcome {
   return {
     nodes: nodes.map(node => desiredForNode(snapshot, node, settings, host)),
-    cluster: desiredForCluster(snapshot, settings),
+    cluster: new ClusterControl(settings).desired(snapshot),
   };
 }
 

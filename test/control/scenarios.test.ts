@@ -1,4 +1,7 @@
-/** Objects in, announcements and conditions out: the rules of selection and announcement, one folder each (test/scenarios/). */
+/**
+ * Objects in, announcements and conditions out: the rules of selection and announcement, one folder each
+ * (test/scenarios/).
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SnapshotBuilder } from '../../src/api/snapshot.ts';
