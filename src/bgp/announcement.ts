@@ -1,4 +1,7 @@
-/** A route this speaker originates, and to whom. The whole set is handed over each time; equal prefixes are told apart by `peers`. */
+/**
+ * A route this speaker originates, and to whom. The whole set is handed over each time; equal prefixes are told apart
+ * by `peers`.
+ */
 import type { IpAddress } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { ExtendedCommunity, LargeCommunity, StandardCommunity } from './community.ts';

@@ -1,6 +1,6 @@
 /**
- * AS_PATH (RFC 4271 §4.3, §5.1.2) with two- and four-octet numbers (RFC 6793), merging AS4_PATH (§4.2.3), AS zero (RFC 7607).
- * Confederation segments (RFC 5065) are read only to be refused: this speaker is in no confederation.
+ * AS_PATH (RFC 4271 §4.3, §5.1.2) with two- and four-octet numbers (RFC 6793), merging AS4_PATH (§4.2.3), AS zero
+ * (RFC 7607). Confederation segments (RFC 5065) are read only to be refused: this speaker is in no confederation.
  */
 import type { Reader, Writer } from '../net/bytes.ts';
 
@@ -94,8 +94,8 @@ export const AsPath = {
   },
 
   /**
-   * RFC 6793 §4.2.3: the two-octet path with its tail replaced by AS4_PATH. When that one is longer it is ignored, since
-   * something on the way did not understand it.
+   * RFC 6793 §4.2.3: the two-octet path with its tail replaced by AS4_PATH. When that one is longer it is ignored,
+   * since something on the way did not understand it.
    */
   merge(path: AsPath, as4: AsPath): AsPath {
     const surplus = AsPath.length(path) - AsPath.length(as4);

@@ -1,6 +1,6 @@
 /**
- * Octets of path attributes → what they say, and what their errors lead to: the rules that hold for every attribute, over the
- * table that knows each one. RFC 4271 §6.3 as revised by RFC 7606 §3–§5.
+ * Octets of path attributes → what they say, and what their errors lead to: the rules that hold for every attribute,
+ * over the table that knows each one. RFC 4271 §6.3 as revised by RFC 7606 §3–§5.
  */
 import { AS_TRANS, AsPath } from './as-path.ts';
 import {
@@ -23,8 +23,8 @@ import { NextHop } from './next-hop.ts';
 import { type ErrorName, Notification } from './notification.ts';
 
 /**
- * Reads the attributes in `bytes` from `at` to `end`. `carries` says which prefixes stand beside them; MP_REACH_NLRI found among
- * them counts by itself. Never throws.
+ * Reads the attributes in `bytes` from `at` to `end`. `carries` says which prefixes stand beside them; MP_REACH_NLRI
+ * found among them counts by itself. Never throws.
  */
 export function checkAttributes(
   bytes: Uint8Array,
@@ -102,7 +102,10 @@ function duplicate(walk: Walk, code: number): void {
   });
 }
 
-/** RFC 4271 §6.3, §9: well-known ones must be known; optional ones are passed on when transitive, else dropped without a word. */
+/**
+ * RFC 4271 §6.3, §9: well-known ones must be known; optional ones are passed on when transitive, else dropped without
+ * a word.
+ */
 function readUnknown(walk: Walk, code: number, flags: number, at: number, value: number, next: number): void {
   if ((flags & FLAG_OPTIONAL) === 0) {
     const notification = Notification.of('unrecognized well-known attribute', walk.bytes.slice(at, next));

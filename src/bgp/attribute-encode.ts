@@ -3,7 +3,10 @@ import { Writer } from '../net/bytes.ts';
 import { type AttributeContext, FLAG_EXTENDED_LENGTH, type PathAttributes, type RawAttribute } from './attribute.ts';
 import { type AttributeRow, attributeRows } from './attribute-table.ts';
 
-/** Everything but MP_REACH_NLRI and MP_UNREACH_NLRI. Attributes that are not of this session (RFC 4271 §5.1.5) are the policy's to leave out. */
+/**
+ * Everything but MP_REACH_NLRI and MP_UNREACH_NLRI. Attributes that are not of this session (RFC 4271 §5.1.5) are the
+ * policy's to leave out.
+ */
 export function encodeAttributes(writer: Writer, attributes: PathAttributes, cx: AttributeContext): void {
   const unknown = [...(attributes.unknown ?? [])].sort((a, b) => a.code - b.code);
   let next = 0;

@@ -5,8 +5,8 @@ import { Family } from './family.ts';
 import { NextHop } from './next-hop.ts';
 
 /**
- * Reads one MP_REACH_NLRI value. Undefined when its prefixes cannot be found (RFC 7606 §7.11): too short, or a next hop whose length
- * the family does not have.
+ * Reads one MP_REACH_NLRI value. Undefined when its prefixes cannot be found (RFC 7606 §7.11): too short, or a next
+ * hop whose length the family does not have.
  */
 export function decodeMpReach(reader: Reader, extendedNextHop: readonly Family[]): MpReach | undefined {
   if (reader.remaining < 5) return undefined;

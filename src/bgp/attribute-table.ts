@@ -1,9 +1,10 @@
 /**
- * The path attributes this speaker knows, a row each: number, name, flags, length, how to read and write it, and what an error in it
- * leads to (RFC 7606 §7). The rules that hold for all of them are in attribute-check.ts and attribute-encode.ts.
+ * The path attributes this speaker knows, a row each: number, name, flags, length, how to read and write it, and what
+ * an error in it leads to (RFC 7606 §7). The rules that hold for all of them are in attribute-check.ts and
+ * attribute-encode.ts.
  *
- * ORIGIN to AGGREGATOR are RFC 4271 §5.1; COMMUNITIES RFC 1997; ORIGINATOR_ID and CLUSTER_LIST RFC 4456 §8; MP_* RFC 4760;
- * EXTENDED COMMUNITIES RFC 4360; AS4_* RFC 6793; LARGE_COMMUNITY RFC 8092; OTC RFC 9234 §5.
+ * ORIGIN to AGGREGATOR are RFC 4271 §5.1; COMMUNITIES RFC 1997; ORIGINATOR_ID and CLUSTER_LIST RFC 4456 §8; MP_* RFC
+ * 4760; EXTENDED COMMUNITIES RFC 4360; AS4_* RFC 6793; LARGE_COMMUNITY RFC 8092; OTC RFC 9234 §5.
  */
 import { Reader, type Writer } from '../net/bytes.ts';
 import { IpAddress } from '../net/ip.ts';

@@ -43,7 +43,10 @@ export interface Aggregator {
   readonly address: number;
 }
 
-/** An attribute that the table does not have: optional and transitive, passed on with the partial bit set (RFC 4271 §5). */
+/**
+ * An attribute that the table does not have: optional and transitive, passed on with the partial bit set (RFC 4271
+ * §5).
+ */
 export interface RawAttribute {
   readonly code: number;
   readonly flags: number;
@@ -51,8 +54,8 @@ export interface RawAttribute {
 }
 
 /**
- * What a route says besides its prefix. Absent means the attribute was not there. MP_REACH_NLRI and MP_UNREACH_NLRI are not
- * here: they carry the prefixes. BGP identifiers and IPv4 numbers are unsigned 32-bit.
+ * What a route says besides its prefix. Absent means the attribute was not there. MP_REACH_NLRI and MP_UNREACH_NLRI
+ * are not here: they carry the prefixes. BGP identifiers and IPv4 numbers are unsigned 32-bit.
  */
 export interface PathAttributes {
   readonly origin?: Origin;

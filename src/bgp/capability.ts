@@ -1,8 +1,8 @@
 /**
- * Capabilities (RFC 5492 §4), a row each: number, name, how to read and write the value. Unknown ones are kept as octets.
- * Multiprotocol RFC 4760 §8; route refresh RFC 2918 §2; extended next hop RFC 8950 §4; extended message RFC 8654 §3; role
- * RFC 9234 §4.1; graceful restart RFC 4724 §3 with RFC 8538 §2; four-octet AS RFC 6793 §3; enhanced refresh RFC 7313 §3.1;
- * FQDN draft-walton-bgp-hostname-capability.
+ * Capabilities (RFC 5492 §4), a row each: number, name, how to read and write the value. Unknown ones are kept as
+ * octets. Multiprotocol RFC 4760 §8; route refresh RFC 2918 §2; extended next hop RFC 8950 §4; extended message RFC
+ * 8654 §3; role RFC 9234 §4.1; graceful restart RFC 4724 §3 with RFC 8538 §2; four-octet AS RFC 6793 §3; enhanced
+ * refresh RFC 7313 §3.1; FQDN draft-walton-bgp-hostname-capability.
  */
 import { type Reader, Writer } from '../net/bytes.ts';
 
@@ -67,7 +67,7 @@ const RESTARTING = 0x8000;
 const NOTIFICATION = 0x4000;
 const FORWARDING = 0x80;
 
-export const capabilityRows: readonly CapabilityRow[] = [
+const capabilityRows: readonly CapabilityRow[] = [
   row(
     1,
     'multiprotocol',
@@ -158,7 +158,10 @@ function text(octets: Uint8Array): string {
   return new TextDecoder().decode(octets);
 }
 
-/** Reads one capability: number, length, value. Undefined when a known one is malformed; throws ShortReadError when cut off. */
+/**
+ * Reads one capability: number, length, value. Undefined when a known one is malformed; throws ShortReadError when
+ * cut off.
+ */
 export function decodeCapability(reader: Reader): Capability | undefined {
   const code = reader.u8();
   const value = reader.sub(reader.u8());

@@ -1,6 +1,6 @@
 /**
- * Communities as values and as text: standard (RFC 1997), extended (RFC 4360), large (RFC 8092). The well-known ones are
- * a table (RFC 1997 §2, RFC 3765, RFC 7999, RFC 8326, RFC 9494 and IANA's registry).
+ * Communities as values and as text: standard (RFC 1997), extended (RFC 4360), large (RFC 8092). The well-known ones
+ * are a table (RFC 1997 §2, RFC 3765, RFC 7999, RFC 8326, RFC 9494 and IANA's registry).
  */
 
 /** 32 bits: AS number in the high half, value in the low one. */

@@ -1,16 +1,16 @@
 /**
- * What a change of a peer's configuration touches, field by field: nothing that runs, routes only (re-evaluated, never reset), the
- * session (hard), or the peer's identity (another peer takes its place).
+ * What a change of a peer's configuration touches, field by field: nothing that runs, routes only (re-evaluated,
+ * never reset), the session (hard), or the peer's identity (another peer takes its place).
  */
 import type { FamilyConfig, PeerConfig } from './config.ts';
 
-export const changes = ['none', 'soft', 'hard', 'new'] as const;
+const changes = ['none', 'soft', 'hard', 'new'] as const;
 export type Change = (typeof changes)[number];
 
 /** A field's row: one answer, or one for each field inside. */
 type Row = Change | { readonly [field: string]: Change };
 
-export const changeRows: Readonly<Record<keyof PeerConfig, Row>> = {
+const changeRows: Readonly<Record<keyof PeerConfig, Row>> = {
   key: 'new',
   remote: 'new',
   asn: 'new',

@@ -1,6 +1,7 @@
 /**
- * What a speaker is told to be: one value for everything, complete, with the defaults beside it. Reading text into it, and
- * refusing what makes no sense, is the caller's; `configFaults` holds the rules that need no file to speak of.
+ * What a speaker is told to be: one value for everything, complete, with the defaults beside it. Reading text into
+ * it, and refusing what makes no sense, is the caller's; `configFaults` holds the rules that need no file to speak
+ * of.
  */
 import type { IpAddress } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
@@ -27,12 +28,18 @@ export interface Timers {
   /** At most; a third of the negotiated hold time is the upper bound (RFC 4271 §4.4). */
   readonly keepaliveMs: number;
   readonly connectRetryMs: number;
-  /** First wait after a session failed; doubles with each failure up to `idleHoldMaxMs` (RFC 4271 §8.1.1 DampPeerOscillations). */
+  /**
+   * First wait after a session failed; doubles with each failure up to `idleHoldMaxMs` (RFC 4271 §8.1.1
+   * DampPeerOscillations).
+   */
   readonly idleHoldMs: number;
   readonly idleHoldMaxMs: number;
   /** How long OPEN may be outstanding (RFC 4271 §8.2.2 suggests 4 minutes). */
   readonly openHoldMs: number;
-  /** Nothing could be sent for this long: the session ends (RFC 9687). Undefined: the larger of 8 minutes and twice the hold time. 0: never. */
+  /**
+   * Nothing could be sent for this long: the session ends (RFC 9687). Undefined: the larger of 8 minutes and twice
+   * the hold time. 0: never.
+   */
   readonly sendHoldMs: number | undefined;
 }
 
@@ -111,7 +118,9 @@ export interface PeerConfig {
   readonly allowOwnAs: number;
   readonly import: Policy;
   readonly export: Policy;
-  /** Routes sent carry GRACEFUL_SHUTDOWN and the lowest preference (RFC 8326); those received are treated so as well. */
+  /**
+   * Routes sent carry GRACEFUL_SHUTDOWN and the lowest preference (RFC 8326); those received are treated so as well.
+   */
   readonly gracefulShutdown: boolean;
   /** Stays down on purpose; the text goes to the peer (RFC 9003). */
   readonly shutdown?: { readonly reason: string } | undefined;
@@ -151,7 +160,5 @@ export const capabilityDefaults: CapabilityConfig = {
   extendedMessages: true,
   extendedNextHop: false,
 };
-
-export const transportDefaults: TransportConfig = { port: 179, passive: false };
 
 export const gracefulRestartDefaults: GracefulRestart = { restartMs: 120_000, staleMs: 360_000, notification: true };

@@ -23,9 +23,7 @@ export const familyRows = [
   { family: 'ipv6-unicast', index: 1, afi: 2, safi: 1, ip: 'ipv6', bits: familyBits.ipv6 },
 ] as const satisfies readonly FamilyRow[];
 
-export const AFI_IPV4 = 1;
 export const AFI_IPV6 = 2;
-export const SAFI_UNICAST = 1;
 
 export const Family = {
   all: familyRows.map(row => row.family) as readonly Family[],

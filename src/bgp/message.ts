@@ -1,6 +1,6 @@
 /**
- * Framing: the 19-octet header of every message (RFC 4271 §4.1), its errors (§6.1), and message lengths (§4, RFC 8654 §4).
- * What is inside is read by open.ts, route-refresh.ts, notification-codec.ts and the RIB.
+ * Framing: the 19-octet header of every message (RFC 4271 §4.1), its errors (§6.1), and message lengths (§4, RFC 8654
+ * §4). What is inside is read by open.ts, route-refresh.ts, notification-codec.ts and the RIB.
  */
 import { Writer } from '../net/bytes.ts';
 import { BgpError } from './error.ts';
@@ -54,7 +54,7 @@ export function encodeMessage(name: MessageName, body: Uint8Array = new Uint8Arr
  * Length of the message whose header is at `at`, once its 19 octets are there.
  * Throws BgpError for a header that makes no sense (RFC 4271 §6.1).
  */
-export function checkHeader(bytes: Uint8Array, at: number, lengthMax: number): number {
+function checkHeader(bytes: Uint8Array, at: number, lengthMax: number): number {
   for (let i = at; i < at + MARKER_OCTETS; i++)
     if (bytes[i] !== 0xff) throw new BgpError(Notification.of('connection not synchronized'));
   const length = ((bytes[at + 16] as number) << 8) | (bytes[at + 17] as number);
@@ -106,7 +106,10 @@ export class Framer {
     if (at < bytes.length) this.#hold(bytes, at, bytes.length);
   }
 
-  /** Completes the held message with the head of `bytes`. Returns where the next one starts; undefined when there is none. */
+  /**
+   * Completes the held message with the head of `bytes`. Returns where the next one starts; undefined when there is
+   * none.
+   */
   #finishHeld(bytes: Uint8Array, sink: MessageSink): number | undefined {
     let at = 0;
     if (this.#wanted === undefined) {

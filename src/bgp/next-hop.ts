@@ -1,6 +1,6 @@
 /**
- * The next hop inside MP_REACH_NLRI: one address, or for IPv6 a global and a link-local one (RFC 2545 §3); IPv4 prefixes with
- * IPv6 next hops (RFC 8950 §3); IPv6 prefixes over IPv4 carry a mapped address (RFC 4291 §2.5.5.2).
+ * The next hop inside MP_REACH_NLRI: one address, or for IPv6 a global and a link-local one (RFC 2545 §3); IPv4
+ * prefixes with IPv6 next hops (RFC 8950 §3); IPv6 prefixes over IPv4 carry a mapped address (RFC 4291 §2.5.5.2).
  */
 import { IpAddress } from '../net/ip.ts';
 import type { Family } from './family.ts';

@@ -1,6 +1,6 @@
 /**
- * NOTIFICATION on the wire (RFC 4271 §4.5), the text an administrator gives with a shutdown (RFC 8203, RFC 9003), and the
- * reason inside a hard reset (RFC 8538 §3.1).
+ * NOTIFICATION on the wire (RFC 4271 §4.5), the text an administrator gives with a shutdown (RFC 8203, RFC 9003), and
+ * the reason inside a hard reset (RFC 8538 §3.1).
  */
 import { Notification } from './notification.ts';
 
@@ -31,8 +31,10 @@ export function cease(name: 'administrative shutdown' | 'administrative reset', 
     : Notification.of(name, Uint8Array.of(encoded.length, ...encoded));
 }
 
-/** The text of an administrative shutdown or reset. Undefined when there is none, or none that is UTF-8 (RFC 9003 §4). */
-export function shutdownText(notification: Notification): string | undefined {
+/**
+ * The text of an administrative shutdown or reset. Undefined when there is none, or none that is UTF-8 (RFC 9003 §4).
+ */
+function shutdownText(notification: Notification): string | undefined {
   const told =
     Notification.is(notification, 'administrative shutdown') || Notification.is(notification, 'administrative reset');
   const [length, ...rest] = notification.data;
@@ -50,12 +52,15 @@ export function hardReset(reason: Notification): Notification {
 }
 
 /** What a hard reset is for; undefined when it is something else, or does not say. */
-export function hardResetReason(notification: Notification): Notification | undefined {
+function hardResetReason(notification: Notification): Notification | undefined {
   if (!Notification.is(notification, 'hard reset') || notification.data.length < 2) return undefined;
   return decodeNotification(notification.data, 0, notification.data.length);
 }
 
-/** In words, with whatever text and inner reason came along. Control characters are left out: it goes to logs and terminals. */
+/**
+ * In words, with whatever text and inner reason came along. Control characters are left out: it goes to logs and
+ * terminals.
+ */
 export function describeNotification(notification: Notification): string {
   const inner = hardResetReason(notification);
   if (inner !== undefined) return `${Notification.format(notification)} (${describeNotification(inner)})`;

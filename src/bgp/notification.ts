@@ -1,7 +1,7 @@
 /**
- * Why a session ends, as a value: the body of a NOTIFICATION (RFC 4271 §4.5, §6). The table holds every code and subcode:
- * RFC 4271 §4.5, RFC 6608 §3 (FSM), RFC 4486 §4 and RFC 8538 §3 (Cease), RFC 5492 §5 and RFC 9234 §4.2 (OPEN),
- * RFC 7313 §5 (ROUTE-REFRESH), RFC 9687 §3 (send hold timer), RFC 9384 §3 (BFD down).
+ * Why a session ends, as a value: the body of a NOTIFICATION (RFC 4271 §4.5, §6). The table holds every code and
+ * subcode: RFC 4271 §4.5, RFC 6608 §3 (FSM), RFC 4486 §4 and RFC 8538 §3 (Cease), RFC 5492 §5 and RFC 9234 §4.2
+ * (OPEN), RFC 7313 §5 (ROUTE-REFRESH), RFC 9687 §3 (send hold timer), RFC 9384 §3 (BFD down).
  */
 
 export interface Notification {
@@ -23,7 +23,7 @@ const groups: Readonly<Record<number, string>> = {
 };
 
 /** Every error this speaker sends or can name: its code and subcode. */
-export const errorCodes = {
+const errorCodes = {
   'connection not synchronized': [1, 1],
   'bad message length': [1, 2],
   'bad message type': [1, 3],
@@ -71,6 +71,9 @@ export type ErrorName = keyof typeof errorCodes;
 const nothing = new Uint8Array(0);
 
 export const Notification = {
+  /** Every error that has a name. */
+  names: Object.keys(errorCodes) as readonly ErrorName[],
+
   of(name: ErrorName, data: Uint8Array = nothing): Notification {
     const [code, subcode] = errorCodes[name];
     return { code, subcode, data };
@@ -79,7 +82,7 @@ export const Notification = {
   /** Undefined for a code or subcode that the table does not have. */
   nameOf(notification: Notification): ErrorName | undefined {
     const { code, subcode } = notification;
-    return names.find(name => errorCodes[name][0] === code && errorCodes[name][1] === subcode);
+    return Notification.names.find(name => errorCodes[name][0] === code && errorCodes[name][1] === subcode);
   },
 
   is(notification: Notification, name: ErrorName): boolean {
@@ -97,5 +100,3 @@ export const Notification = {
     return `${group}: ${name ?? `subcode ${subcode}`}`;
   },
 };
-
-const names = Object.keys(errorCodes) as ErrorName[];

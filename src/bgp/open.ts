@@ -1,6 +1,6 @@
 /**
- * OPEN (RFC 4271 §4.2) with capabilities as its optional parameters (RFC 5492 §4) and the extended form of those (RFC 9072 §2).
- * What is read here is syntax; whether it is acceptable is session-negotiate.ts.
+ * OPEN (RFC 4271 §4.2) with capabilities as its optional parameters (RFC 5492 §4) and the extended form of those (RFC
+ * 9072 §2). What is read here is syntax; whether it is acceptable is session-negotiate.ts.
  */
 import { Reader, ShortReadError, Writer } from '../net/bytes.ts';
 import { type Capability, decodeCapability, encodeCapability } from './capability.ts';

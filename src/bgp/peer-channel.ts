@@ -1,6 +1,6 @@
 /**
- * One session of a peer, and the connection or the attempt it has: runs the state machine (session.ts), does what it asks
- * for, and turns octets into its events. Which of a peer's two channels stays is the peer's.
+ * One session of a peer, and the connection or the attempt it has: runs the state machine (session.ts), does what it
+ * asks for, and turns octets into its events. Which of a peer's two channels stays is the peer's.
  */
 import type { AttributeFault } from './attribute.ts';
 import type { PeerConfig } from './config.ts';

@@ -1,6 +1,6 @@
 /**
- * Two connections with one peer: which one stays (RFC 4271 §6.8, RFC 6286 §2.3). Decided when the OPEN of `newer` has arrived and is
- * acceptable; both ends come to the same answer.
+ * Two connections with one peer: which one stays (RFC 4271 §6.8, RFC 6286 §2.3). Decided when the OPEN of `newer` has
+ * arrived and is acceptable; both ends come to the same answer.
  */
 import type { Session } from './session.ts';
 import type { LocalIdentity, Negotiated } from './session-negotiate.ts';

@@ -1,4 +1,7 @@
-/** One connection as the speaker sees it: who is at its ends, what has arrived of the next message, what waits to be sent. */
+/**
+ * One connection as the speaker sees it: who is at its ends, what has arrived of the next message, what waits to be
+ * sent.
+ */
 import { Framer } from './message.ts';
 import type { Open } from './open.ts';
 import type { ConnectionId, ConnectionInfo } from './speaker-effect.ts';

@@ -1,6 +1,6 @@
 /**
- * Graceful restart, the helper's side (RFC 4724 §4.2, RFC 8538 §4): whose routes are kept when a session ends, for how long,
- * and which endings are hard.
+ * Graceful restart, the helper's side (RFC 4724 §4.2, RFC 8538 §4): whose routes are kept when a session ends, for
+ * how long, and which endings are hard.
  */
 import type { GracefulRestart } from './config.ts';
 import type { Family } from './family.ts';
@@ -51,7 +51,9 @@ const hard: readonly ErrorName[] = [
   'BFD down',
 ];
 
-/** As the peer has to be told: a hard reset where the reason calls for one and notifications alone would keep routes. */
+/**
+ * As the peer has to be told: a hard reset where the reason calls for one and notifications alone would keep routes.
+ */
 export function asTold(notification: Notification, negotiated: Negotiated | undefined): Notification {
   const keeps = negotiated?.gracefulRestart?.notification === true;
   return keeps && hard.some(name => Notification.is(notification, name)) ? hardReset(notification) : notification;

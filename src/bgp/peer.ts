@@ -1,6 +1,6 @@
 /**
- * One remote router: at most two sessions with it at a time (one we opened, one it opened), which of them stays (RFC 4271
- * §6.8), how long to wait after failures (§8.1.1), and what a change of its configuration does.
+ * One remote router: at most two sessions with it at a time (one we opened, one it opened), which of them stays (RFC
+ * 4271 §6.8), how long to wait after failures (§8.1.1), and what a change of its configuration does.
  */
 import { IpAddress } from '../net/ip.ts';
 import type { PeerConfig } from './config.ts';

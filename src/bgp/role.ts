@@ -22,8 +22,8 @@ export function roleOf(number: number): Role | undefined {
 }
 
 /**
- * A route that came in, `local` being what we are to the sender (RFC 9234 §5): `leak` makes it ineligible; a number is the OTC to
- * attach; undefined leaves it alone.
+ * A route that came in, `local` being what we are to the sender (RFC 9234 §5): `leak` makes it ineligible; a number
+ * is the OTC to attach; undefined leaves it alone.
  */
 export function otcOnImport(
   local: Role | undefined,
@@ -38,7 +38,10 @@ export function otcOnImport(
   return local === 'customer' || local === 'peer' || local === 'rs-client' ? remoteAsn : undefined;
 }
 
-/** A route about to go out, `local` being what we are to the receiver: `leak` must not be sent; a number is the OTC to attach. */
+/**
+ * A route about to go out, `local` being what we are to the receiver: `leak` must not be sent; a number is the OTC to
+ * attach.
+ */
 export function otcOnExport(
   local: Role | undefined,
   otc: number | undefined,

@@ -6,7 +6,9 @@ import { Notification } from './notification.ts';
 export interface RouteRefresh {
   readonly afi: number;
   readonly safi: number;
-  /** 0 asks for the routes; 1 and 2 are their beginning and end (BoRR, EoRR). Others are to be ignored (RFC 7313 §5). */
+  /**
+   * 0 asks for the routes; 1 and 2 are their beginning and end (BoRR, EoRR). Others are to be ignored (RFC 7313 §5).
+   */
   readonly subtype: number;
 }
 
@@ -15,8 +17,8 @@ export const REFRESH_BEGIN = 1;
 export const REFRESH_END = 2;
 
 /**
- * The body, four octets at least: the header check has seen to that. Octets after them are ORF entries (RFC 5291), which were
- * not agreed on and are ignored. Throws BgpError for BoRR and EoRR of another length (RFC 7313 §5).
+ * The body, four octets at least: the header check has seen to that. Octets after them are ORF entries (RFC 5291),
+ * which were not agreed on and are ignored. Throws BgpError for BoRR and EoRR of another length (RFC 7313 §5).
  */
 export function decodeRouteRefresh(bytes: Uint8Array, at: number, end: number): RouteRefresh {
   const subtype = bytes[at + 2] as number;

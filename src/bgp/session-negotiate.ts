@@ -1,6 +1,6 @@
 /**
- * The OPEN we send, and what comes of ours and theirs: acceptable or not (RFC 4271 §6.2, RFC 5492 §5, RFC 6286, RFC 7607,
- * RFC 9234 §4.2), and if so what this session may do.
+ * The OPEN we send, and what comes of ours and theirs: acceptable or not (RFC 4271 §6.2, RFC 5492 §5, RFC 6286, RFC
+ * 7607, RFC 9234 §4.2), and if so what this session may do.
  */
 import { Writer } from '../net/bytes.ts';
 import { AS_TRANS } from './as-path.ts';
@@ -87,8 +87,11 @@ export function openFor(config: PeerConfig, self: LocalIdentity, restarting: boo
   };
 }
 
-/** The peer's AS: from the capability when it is there (RFC 6793 §4.1). Undefined when either of them is zero (RFC 7607 §2). */
-export function remoteAsn(open: Open): number | undefined {
+/**
+ * The peer's AS: from the capability when it is there (RFC 6793 §4.1). Undefined when either of them is zero (RFC
+ * 7607 §2).
+ */
+function remoteAsn(open: Open): number | undefined {
   const asn = last(open, 'four-octet AS')?.asn ?? open.asn16;
   return asn === 0 || open.asn16 === 0 ? undefined : asn;
 }

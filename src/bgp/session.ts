@@ -1,8 +1,9 @@
 /**
- * The session state machine of RFC 4271 §8.2.2, one function per state: `(session, event, env) → [session, effects]`. One
- * session is one connection, or the attempt at one; who may have how many, collisions and damping are the peer's (peer.ts).
- * Deadlines are data: whoever holds the session gives it the timer's event once `env.nowMs` has reached it. Jitter is §10, the send hold
- * timer RFC 9687, subcodes for unexpected messages RFC 6608. DelayOpen is not done: OPEN goes out as soon as there is a connection.
+ * The session state machine of RFC 4271 §8.2.2, one function per state: `(session, event, env) → [session, effects]`.
+ * One session is one connection, or the attempt at one; who may have how many, collisions and damping are the peer's
+ * (peer.ts). Deadlines are data: whoever holds the session gives it the timer's event once `env.nowMs` has reached
+ * it. Jitter is §10, the send hold timer RFC 9687, subcodes for unexpected messages RFC 6608. DelayOpen is not done:
+ * OPEN goes out as soon as there is a connection.
  */
 import type { Timers } from './config.ts';
 import { messageTypes } from './message.ts';
@@ -142,7 +143,10 @@ function whenIdle(session: In<'idle'>, event: SessionEvent, env: SessionEnv): St
   }
 }
 
-/** RFC 4271 §8.2.2, Connect state. A failed attempt waits in Active, as with DelayOpen: the retry timer is what paces attempts. */
+/**
+ * RFC 4271 §8.2.2, Connect state. A failed attempt waits in Active, as with DelayOpen: the retry timer is what paces
+ * attempts.
+ */
 function whenConnect(session: In<'connect'>, event: SessionEvent, env: SessionEnv): Step {
   switch (event.kind) {
     case 'start':
@@ -343,7 +347,9 @@ function down(session: Session, reason: DownReason): SessionEffect {
   return { kind: 'down', from: session.state, reason };
 }
 
-/** The session's timers: which field holds the deadline, and the event it turns into, in the order they are looked at. */
+/**
+ * The session's timers: which field holds the deadline, and the event it turns into, in the order they are looked at.
+ */
 const timers = [
   ['retryAtMs', 'retry timer'],
   ['holdAtMs', 'hold timer'],

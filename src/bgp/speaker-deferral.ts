@@ -1,6 +1,7 @@
 /**
- * The restarting speaker's patience (RFC 4724 §4.1): after a restart a family is told to nobody until the peers that keep our routes
- * have told theirs, or show that they will not, or time is up. Peers from which nothing is accepted are not waited for.
+ * The restarting speaker's patience (RFC 4724 §4.1): after a restart a family is told to nobody until the peers that
+ * keep our routes have told theirs, or show that they will not, or time is up. Peers from which nothing is accepted
+ * are not waited for.
  */
 import type { PeerConfig } from './config.ts';
 import type { Family } from './family.ts';

@@ -25,7 +25,10 @@ export interface ConnectionInfo {
   readonly attempt: AttemptId | undefined;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  /** The session's own addresses of the other kind on that link, for next hops: a global IPv6 one beside link-local, an IPv4 one beside IPv6. */
+  /**
+   * The session's own addresses of the other kind on that link, for next hops: a global IPv6 one beside link-local,
+   * an IPv4 one beside IPv6.
+   */
   readonly localAddresses?: readonly IpAddress[] | undefined;
   /** Networks of the link the session runs over; next hops in them are the peer's neighbours too (RFC 4271 §5.1.3). */
   readonly connected?: readonly Prefix[] | undefined;
@@ -65,8 +68,8 @@ export type Effect =
   /** There are bytes to pull: pull and write until `pull` returns 0 or the socket is full; when it drains, go on. */
   | { readonly kind: 'write'; readonly connection: ConnectionId }
   /**
-   * Close: first write what was pulled and is still waiting, then `last`, then end; within seconds, else destroy. The speaker has
-   * forgotten the connection: nothing is to be reported about it any more.
+   * Close: first write what was pulled and is still waiting, then `last`, then end; within seconds, else destroy. The
+   * speaker has forgotten the connection: nothing is to be reported about it any more.
    */
   | { readonly kind: 'close'; readonly connection: ConnectionId; readonly last: Uint8Array | undefined }
   /** The whole set of listeners and their keys; the edge diffs. Emitted when it changes. */
@@ -86,7 +89,10 @@ export type SpeakerEvent =
       readonly remote: Endpoint | undefined;
       readonly reason: DownReason;
     }
-  /** Attributes the peer got wrong (RFC 7606 §8 wants them logged): in how many messages, and what in the first of them. */
+  /**
+   * Attributes the peer got wrong (RFC 7606 §8 wants them logged): in how many messages, and what in the first of
+   * them.
+   */
   | {
       readonly kind: 'malformed';
       readonly peer: string;
@@ -104,11 +110,4 @@ export type DownReason =
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 /** Why an incoming connection is turned away. */
-export const refusals = [
-  'unknown peer',
-  'peer is shut down',
-  'idle hold',
-  'range is full',
-  'already connected',
-] as const;
-export type Refusal = (typeof refusals)[number];
+export type Refusal = 'unknown peer' | 'peer is shut down' | 'idle hold' | 'range is full' | 'already connected';

@@ -1,11 +1,10 @@
 /**
- * The speaker: every peer, the RIB between them, and nothing that touches a socket or a clock. The edge hands in connections,
- * octets and the time; it takes effects out, and pulls octets when a socket can take them.
+ * The speaker: every peer, the RIB between them, and nothing that touches a socket or a clock. The edge hands in
+ * connections, octets and the time; it takes effects out, and pulls octets when a socket can take them.
  */
 import { IpAddress } from '../net/ip.ts';
-import { Prefix } from '../net/prefix.ts';
 import type { Announcement } from './announcement.ts';
-import type { ListenConfig, PeerConfig, SpeakerConfig } from './config.ts';
+import type { PeerConfig, SpeakerConfig } from './config.ts';
 import { changeBetween, sameValue } from './config-change.ts';
 import { Notification } from './notification.ts';
 import { cease } from './notification-codec.ts';
@@ -15,13 +14,17 @@ import { peerStatus } from './peer-status.ts';
 import { Rib } from './rib.ts';
 import { Deferral } from './speaker-deferral.ts';
 import { addressKey, Directory, type RangeEntry } from './speaker-directory.ts';
-import type { AttemptId, ConnectionId, ConnectionInfo, Effect, ListenKey, Refusal } from './speaker-effect.ts';
+import type { AttemptId, ConnectionId, ConnectionInfo, Effect, Refusal } from './speaker-effect.ts';
+import { type Sockets, socketsFor } from './speaker-sockets.ts';
 import type { PeerStatus } from './speaker-status.ts';
 
 export interface SpeakerEnv {
   /** Uniform in [0, 1): jitter (RFC 4271 §10). */
   random(): number;
-  /** Whether this process replaces one whose routes peers may still keep: OPENs say so for a restart time (RFC 4724 §4.1). */
+  /**
+   * Whether this process replaces one whose routes peers may still keep: OPENs say so for a restart time (RFC 4724
+   * §4.1).
+   */
   readonly restarting?: boolean;
 }
 
@@ -48,8 +51,7 @@ export class Speaker {
   #nextMs = NEVER;
   /** A connection has gone, and with it perhaps a peer of a range. */
   #sweep = false;
-  #listening: readonly [readonly ListenConfig[], readonly ListenKey[]] = [[], []];
-  #discovering: readonly string[] = [];
+  #sockets: Sockets = { listeners: [], keys: [], interfaces: [] };
 
   constructor(env: SpeakerEnv) {
     this.#env = env;
@@ -131,8 +133,8 @@ export class Speaker {
   }
 
   /**
-   * Ends every session. `shutdown` says so with its text (RFC 9003); `restart` leaves without a word where the peer keeps our
-   * routes for it (RFC 4724 §4.2).
+   * Ends every session. `shutdown` says so with its text (RFC 9003); `restart` leaves without a word where the peer
+   * keeps our routes for it (RFC 4724 §4.2).
    */
   stop(
     how: { readonly kind: 'shutdown'; readonly reason: string } | { readonly kind: 'restart' },
@@ -147,8 +149,8 @@ export class Speaker {
   }
 
   /**
-   * `hard` clears a session, and starts one that stays down; `soft-in` asks for the peer's routes again; `soft-out` tells it all of ours.
-   * False when there is no such peer, or no session to do it on.
+   * `hard` clears a session, and starts one that stays down; `soft-in` asks for the peer's routes again; `soft-out`
+   * tells it all of ours. False when there is no such peer, or no session to do it on.
    */
   reset(key: string, how: 'hard' | 'soft-in' | 'soft-out', nowMs: number): boolean {
     const peer = this.#peers.get(key);
@@ -171,7 +173,9 @@ export class Speaker {
     return effects;
   }
 
-  /** Whole messages into `out` (at least 65535 octets): control messages first, then UPDATEs. 0 when there is nothing. */
+  /**
+   * Whole messages into `out` (at least 65535 octets): control messages first, then UPDATEs. 0 when there is nothing.
+   */
   pull(connection: ConnectionId, out: Uint8Array, nowMs: number): number {
     return this.#connections.get(connection)?.pull(out, nowMs) ?? 0;
   }
@@ -362,18 +366,12 @@ export class Speaker {
 
   /** Sockets and router advertisements: whole sets, when they change. */
   #listen(config: SpeakerConfig): void {
-    const listening = [config.listen, listenKeys(config.peers)] as const;
-    const discovering = config.peers
-      .flatMap(each => (each.remote.kind === 'interface' ? [each.remote.interface] : []))
-      .sort();
-    if (!sameValue(listening, this.#listening)) {
-      this.#listening = listening;
-      this.#emit({ kind: 'listen', listeners: listening[0], keys: listening[1] });
-    }
-    if (!sameValue(discovering, this.#discovering)) {
-      this.#discovering = discovering;
-      this.#emit({ kind: 'discover', interfaces: discovering });
-    }
+    const before = this.#sockets;
+    const sockets = socketsFor(config);
+    this.#sockets = sockets;
+    const { listeners, keys, interfaces } = sockets;
+    if (!sameValue([listeners, keys], [before.listeners, before.keys])) this.#emit({ kind: 'listen', listeners, keys });
+    if (!sameValue(interfaces, before.interfaces)) this.#emit({ kind: 'discover', interfaces });
   }
 }
 
@@ -385,15 +383,3 @@ function memberConfig(range: PeerConfig, key: string, address: IpAddress, zone: 
   const transport = { ...range.transport, passive: true };
   return { ...range, key, remote: { kind: 'address', address: IpAddress.unmapped(address), zone }, transport };
 }
-
-/** A peer given by its interface may have any link-local address. */
-function listenKeys(peers: readonly PeerConfig[]): ListenKey[] {
-  return peers.flatMap(({ remote, transport: { password, device } }) => {
-    if (password === undefined) return [];
-    if (remote.kind === 'range') return [{ remote: remote.prefix, device, password }];
-    if (remote.kind === 'interface') return [{ remote: linkLocal, device: remote.interface, password }];
-    return [{ remote: Prefix.host(remote.address), device: remote.zone ?? device, password }];
-  });
-}
-
-const linkLocal = Prefix.of({ family: 'ipv6', value: 0xfe80n << 112n }, 10);

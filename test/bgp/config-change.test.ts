@@ -1,3 +1,4 @@
+/** What a changed configuration touches: nothing, routes, the session, or the peer itself; and what stays untouched. */
 import { describe, expect, it } from 'vitest';
 import { gracefulRestartDefaults, type PeerConfig } from '../../src/bgp/config.ts';
 import { changeBetween, sameValue } from '../../src/bgp/config-change.ts';

@@ -1,3 +1,4 @@
+/** W4, bounded: the speaker under mutated conversations. `scripts/fuzz-bgp.ts` goes on for longer. */
 import { describe, expect, it } from 'vitest';
 import { fuzz } from './fuzz.ts';
 

@@ -1,6 +1,7 @@
 /**
- * Mutated conversations against a speaker with three peers: whatever comes in, nothing but BgpError is thrown inside and nothing at
- * all comes out, memory stays bounded, and the other sessions stand. The seed says everything about a run.
+ * Mutated conversations against a speaker with three peers: whatever comes in, nothing but BgpError is thrown inside
+ * and nothing at all comes out, memory stays bounded, and the other sessions stand. The seed says everything about a
+ * run.
  */
 import type { Capability } from '../../src/bgp/capability.ts';
 import { encodeMessage } from '../../src/bgp/message.ts';
@@ -72,7 +73,10 @@ function assemble([withdrawn, attributes, nlri]: readonly [Uint8Array, Uint8Arra
   );
 }
 
-/** The next thing to be said: a whole message with anything in it changed, or an UPDATE whose lengths still fit together. */
+/**
+ * The next thing to be said: a whole message with anything in it changed, or an UPDATE whose lengths still fit
+ * together.
+ */
 function next(random: Random): Uint8Array {
   if (random.chance(0.2)) return mutate(random, random.pick(corpus), 19);
   const [withdrawn, attributes, nlri] = random.pick(parts);
@@ -84,7 +88,10 @@ function next(random: Random): Uint8Array {
   ]);
 }
 
-/** Octets, bits, lengths, cuts, repeats, noise and splices. `head` octets are a header, which is mended most of the time. */
+/**
+ * Octets, bits, lengths, cuts, repeats, noise and splices. `head` octets are a header, which is mended most of the
+ * time.
+ */
 function mutate(random: Random, original: Uint8Array, head: 0 | 19): Uint8Array {
   let octets = Uint8Array.from(original);
   for (let times = random.between(0, 3); times > 0 && octets.length > 0; times--)

@@ -1,3 +1,4 @@
+/** Framing and header errors: RFC 4271 §4.1 and §6.1, RFC 8654 §4. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BgpError } from '../../src/bgp/error.ts';

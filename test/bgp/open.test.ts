@@ -1,3 +1,4 @@
+/** OPEN and capabilities both ways, and the OPENs of four daemons: RFC 4271 §4.2 and §6.2, RFC 5492, RFC 9072. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Capability, decodeCapability, encodeCapability } from '../../src/bgp/capability.ts';

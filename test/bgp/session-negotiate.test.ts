@@ -1,3 +1,4 @@
+/** Which OPENs are refused and what two of them agree on: RFC 4271 §6.2, RFC 6286, RFC 7607, RFC 6793, RFC 9234. */
 import { describe, expect, it } from 'vitest';
 import type { Capability } from '../../src/bgp/capability.ts';
 import type { PeerConfig } from '../../src/bgp/config.ts';

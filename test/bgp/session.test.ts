@@ -1,3 +1,4 @@
+/** The session state machine as a table, state × event, and its timers: RFC 4271 §8.2.2 and §10, RFC 9687, RFC 6608. */
 import { describe, expect, it } from 'vitest';
 import { timerDefaults } from '../../src/bgp/config.ts';
 import { Notification } from '../../src/bgp/notification.ts';

@@ -1,3 +1,4 @@
+/** The speaker with the test as its peers: sessions, bad input, ranges, links, sockets, stopping. */
 import { describe, expect, it } from 'vitest';
 import type { Capability } from '../../src/bgp/capability.ts';
 import type { PeerConfig, SpeakerConfig } from '../../src/bgp/config.ts';

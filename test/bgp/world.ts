@@ -5,7 +5,6 @@ import {
   type Remote,
   type SpeakerConfig,
   timerDefaults,
-  transportDefaults,
 } from '../../src/bgp/config.ts';
 import { Policy } from '../../src/bgp/policy.ts';
 import { IpAddress } from '../../src/net/ip.ts';
@@ -29,7 +28,7 @@ export function peerConfig(key: string, remote: string | Remote, over: Partial<P
     key,
     remote: typeof remote === 'string' ? { kind: 'address', address: ip(remote) } : remote,
     asn: 'any',
-    transport: transportDefaults,
+    transport: { port: 179, passive: false },
     timers: timerDefaults,
     families: [{ family: 'ipv4-unicast' }, { family: 'ipv6-unicast' }],
     capabilities: capabilityDefaults,

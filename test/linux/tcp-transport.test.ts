@@ -1,7 +1,7 @@
 /** The kernel's TCP as the speaker sees it, on loopback: both ways, back-pressure, ends, and what goes wrong in words. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { transportDefaults } from '../../src/bgp/config.ts';
+import type { TransportConfig } from '../../src/bgp/config.ts';
 import { loadLibc } from '../../src/linux/libc.ts';
 import { TcpTransport } from '../../src/linux/tcp-transport.ts';
 import { IpAddress } from '../../src/net/ip.ts';
@@ -15,6 +15,7 @@ afterEach(() => {
   for (const transport of open.splice(0)) transport.close();
 });
 
+const transportDefaults: TransportConfig = { port: 179, passive: false };
 const outgoing = { transport: transportDefaults, ttl: 1, timeoutMs: 5000 };
 
 function make(): TcpTransport {

@@ -1,6 +1,7 @@
 /**
- * Speakers on a network that is not there: a clock that jumps from event to event, connections that delay and cut up what they
- * carry but keep its order, that break with or without a word, and links that go down. Everything follows from one seed.
+ * Speakers on a network that is not there: a clock that jumps from event to event, connections that delay and cut up
+ * what they carry but keep its order, that break with or without a word, and links that go down. Everything follows
+ * from one seed.
  */
 import type { Announcement } from '../../src/bgp/announcement.ts';
 import type { SpeakerConfig } from '../../src/bgp/config.ts';

@@ -1,3 +1,4 @@
+/** 22 speakers through a bad day, seed by seed: whatever happened, at rest every view is what is announced. */
 import { describe, expect, it } from 'vitest';
 import type { Announcement } from '../../src/bgp/announcement.ts';
 import { AsPath } from '../../src/bgp/as-path.ts';
@@ -39,7 +40,8 @@ class Turmoil {
     this.net = new Network({ seed, delayMs: [1, 60], windowOctets: 8_192, pieceOctetsMax: 3_000 });
     this.#random = this.net.random;
     for (let i = 0; i < EXTERNAL + INTERNAL; i++) this.#addRouter(i);
-    // Every external router hangs on one that came before; the reflector has all the internal ones; some more links for loops.
+    // Every external router hangs on one that came before; the reflector has all the internal ones; some more links
+    // for loops.
     for (let i = 1; i < EXTERNAL; i++) this.#join(i, this.#random.between(0, i - 1));
     for (let i = EXTERNAL + 1; i < EXTERNAL + INTERNAL; i++) this.#join(EXTERNAL, i);
     this.#join(EXTERNAL + 1, 0);
