@@ -12,6 +12,15 @@ import type { LogReader } from './rib-log.ts';
 import type { RibOwn } from './rib-own.ts';
 import { type Packer, writeHeader } from './rib-packer.ts';
 import { OWN_SLOT } from './rib-paths.ts';
+import {
+  ACT_ANNOUNCE,
+  ACT_NOTHING,
+  ACT_WITHDRAW,
+  type Acts,
+  type PieceReader,
+  type SharedPieces,
+  takePiece,
+} from './rib-share.ts';
 import type { RibTable } from './rib-table.ts';
 import type { PeerView } from './rib-view.ts';
 import { HEADER_OCTETS } from './update.ts';
@@ -30,15 +39,16 @@ export interface AdjOutContext {
   readonly exports: AttributeStore;
   readonly packer: Packer;
   readonly own: RibOwn;
+  readonly acts: Acts;
 }
 
-export class AdjOut implements LogReader {
+export class AdjOut implements LogReader, PieceReader {
   cursor = 0;
   readonly told = new Bits();
   readonly table: RibTable;
   group: ExportGroup;
   readonly #cx: AdjOutContext;
-  readonly #slot: number;
+  readonly slot: number;
   readonly #key: string;
   readonly #address: Uint8Array;
   readonly #enhanced: boolean;
@@ -54,7 +64,7 @@ export class AdjOut implements LogReader {
     this.#cx = cx;
     this.table = table;
     this.group = group;
-    this.#slot = slot;
+    this.slot = slot;
     this.#key = view.key;
     this.#address = IpAddress.toBytes(view.remoteAddress);
     this.#enhanced = view.enhancedRefresh;
@@ -98,10 +108,10 @@ export class AdjOut implements LogReader {
   write(out: Uint8Array, at: number): number {
     if (this.table.deferred) return at;
     for (;;) {
-      const before = at;
+      const [before, cursor, walk] = [at, this.cursor, this.#walkAt];
       at = this.#writeChanges(out, at);
       if (this.cursor === this.table.log.end) at = this.#writeWalk(out, at);
-      if (at === before) return at;
+      if (at === before && this.cursor === cursor && this.#walkAt === walk) return at;
     }
   }
 
@@ -112,15 +122,23 @@ export class AdjOut implements LogReader {
     let path = table.best(row);
     if (path === 0) return 0;
     const slot = paths.slot[path] as number;
-    if (slot === this.#slot) return 0;
-    if (slot === OWN_SLOT) path = this.#cx.own.pathFor(table, path, this.#key);
-    if (path === 0) return 0;
+    if (slot === this.slot) {
+      this.#cx.acts.personal = true;
+      return 0;
+    }
+    if (slot === OWN_SLOT) {
+      if (!this.#cx.own.isForAll(table, path)) this.#cx.acts.personal = true;
+      path = this.#cx.own.pathFor(table, path, this.#key);
+      if (path === 0) return 0;
+    }
     const set = paths.effective[path] as number;
     const { classes } = group.policy;
     const { index } = table.family;
     const prefixClass = classes.none ? 0 : classes.of(index, table.rows, row);
     const made = group.lookUp(set, slot, index, prefixClass, false);
-    if (made === 0 || (group.note & NOTE_FOREIGN_NEXT_HOP) === 0 || !this.#isOwnAddress(made)) return made;
+    if (made === 0 || (group.note & NOTE_FOREIGN_NEXT_HOP) === 0) return made;
+    this.#cx.acts.personal = true;
+    if (!this.#isOwnAddress(made)) return made;
     return group.lookUp(set, slot, index, prefixClass, true);
   }
 
@@ -142,17 +160,25 @@ export class AdjOut implements LogReader {
 
   #writeChanges(out: Uint8Array, at: number): number {
     const { log } = this.table;
-    if (this.cursor === log.end) return at;
+    while (this.cursor < log.end && log.at(this.cursor) < 0) this.cursor++;
     const from = this.cursor;
-    this.#beginBatch(out, at);
-    while (this.cursor < log.end) {
-      const row = log.at(this.cursor);
-      // What the walk has yet to come to it will tell.
-      const later = row >= this.#walkAt && row < this.#walkEnd && !this.told.has(row);
-      if (row >= 0 && !later && !this.#add(row)) break;
-      this.cursor++;
+    // While a walk is under way, which changes are told now depends on how far it is.
+    const alone = this.#walkAt < this.#walkEnd;
+    const piece = alone ? undefined : this.#pieces.find(this.table, this, false, from, log.end, out.length - at);
+    if (piece !== undefined) {
+      at = takePiece(piece, this, out, at);
+      this.cursor = piece.to;
+    } else if (from < log.end) {
+      this.#beginBatch(out, at);
+      while (this.cursor < log.end) {
+        const row = log.at(this.cursor);
+        // What the walk has yet to come to it will tell.
+        const later = row >= this.#walkAt && row < this.#walkEnd && !this.told.has(row);
+        if (row >= 0 && !later && !this.#add(row)) break;
+        this.cursor++;
+      }
+      at = this.#endBatch(out, at, alone, false, from, this.cursor);
     }
-    at = this.#cx.packer.finish(out, at);
     if (log.leftFirstChunk(from, this.cursor)) log.trim();
     return at;
   }
@@ -165,11 +191,7 @@ export class AdjOut implements LogReader {
     }
     if (this.#begin) return at;
     const end = Math.min(this.#walkEnd, rows.top);
-    if (this.#walkAt < end) {
-      this.#beginBatch(out, at);
-      while (this.#walkAt < end && (!rows.inUse(this.#walkAt) || this.#add(this.#walkAt))) this.#walkAt++;
-      at = this.#cx.packer.finish(out, at);
-    }
+    if (this.#walkAt < end) at = this.#writeRows(out, at, end);
     if (this.#walkAt < end) return at;
     this.#walkAt = this.#walkEnd = 0;
     if (this.#endOfRib && at + MARKER_OCTETS_MAX <= out.length) {
@@ -183,24 +205,56 @@ export class AdjOut implements LogReader {
     return at;
   }
 
+  /** Goes on with the walk, to row `end` at most. */
+  #writeRows(out: Uint8Array, at: number, end: number): number {
+    const { rows } = this.table;
+    const from = this.#walkAt;
+    const piece = this.#pieces.find(this.table, this, true, from, end, out.length - at);
+    if (piece !== undefined) {
+      this.#walkAt = piece.to;
+      return takePiece(piece, this, out, at);
+    }
+    this.#beginBatch(out, at);
+    while (this.#walkAt < end && (!rows.inUse(this.#walkAt) || this.#add(this.#walkAt))) this.#walkAt++;
+    return this.#endBatch(out, at, false, true, from, this.#walkAt);
+  }
+
+  get #pieces(): SharedPieces {
+    return this.group.shared[this.table.family.index] as SharedPieces;
+  }
+
   #beginBatch(out: Uint8Array, at: number): void {
     const { table, group } = this;
     const multiprotocol = group.multiprotocol[table.family.index] === true;
     this.#cx.packer.begin(table, multiprotocol, group.messageMax, out.length - at);
+    this.#cx.acts.begin();
+  }
+
+  #endBatch(out: Uint8Array, at: number, alone: boolean, walk: boolean, from: number, to: number): number {
+    const { acts, packer } = this.#cx;
+    const end = packer.finish(out, at);
+    if (!alone && !acts.personal && this.group.members > 1 && to > from)
+      this.#pieces.keep(this.table, walk, from, to, out, at, end, acts);
+    return end;
   }
 
   /** Adds the row to the batch as it is now; false when there is no room. */
   #add(row: number): boolean {
-    const { packer } = this.#cx;
+    const { packer, acts } = this.#cx;
     const set = this.exportOf(row);
     if (set !== 0 && packer.fits(set, this.group.messageMax)) {
       if (!packer.announce(row, set)) return false;
       this.told.add(row);
+      acts.add(row, ACT_ANNOUNCE);
       return true;
     }
-    if (!this.told.has(row)) return true;
+    if (!this.told.has(row)) {
+      acts.add(row, ACT_NOTHING);
+      return true;
+    }
     if (!packer.withdraw(row)) return false;
     this.told.remove(row);
+    acts.add(row, ACT_WITHDRAW);
     return true;
   }
 

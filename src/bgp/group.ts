@@ -26,6 +26,7 @@ import { decodeSet, encodeSet } from './rib-codec.ts';
 import { OWN_SLOT } from './rib-paths.ts';
 import { isExternal, type RibPeer } from './rib-peer.ts';
 import { type Rewrite, Rewriter } from './rib-rewrite.ts';
+import { SharedPieces } from './rib-share.ts';
 import { toTwoOctets } from './rib-two-octet.ts';
 import type { PeerView, RibSelf } from './rib-view.ts';
 import { otcOnExport } from './role.ts';
@@ -77,6 +78,8 @@ export class ExportGroup {
   readonly messageMax: number;
   /** By family index: withdrawn prefixes go into MP_UNREACH_NLRI. */
   readonly multiprotocol: readonly boolean[];
+  /** By family index: messages that members may have in common. */
+  readonly shared: readonly SharedPieces[] = familyRows.map(() => new SharedPieces());
   /** What the last `lookUp` said beside its answer. */
   note = 0;
   readonly #cx: ExportContext;
@@ -223,23 +226,25 @@ export class ExportGroup {
     const own = this.#ownNextHops[family];
     const at = attributes.find(set, attributeCode.nextHop);
     if (at < 0 || ownNextHop || byPolicy === 'self') return own;
+    const kept = byPolicy === 'set' || this.#keepsNextHop(from);
+    if (!kept && !this.#view.connected?.length) return own;
     const octets = attributes.store.bytes.slice(at, at + attributes.valueLength);
     const connected = this.#isConnected(octets);
-    if (byPolicy !== 'set' && !this.#keepsNextHop(from, connected)) return own;
+    if (!kept && (this.#view.nextHop === 'self' || !connected)) return own;
     const sendable = this.#sendable(octets, family, connected);
     if (sendable === undefined) return own;
     if (this.#external) this.note |= NOTE_FOREIGN_NEXT_HOP;
     return sendable;
   }
 
-  #keepsNextHop(from: RibPeer | undefined, connected: boolean): boolean {
+  /** Wherever it is. An external peer is told others' next hops only when they are on a network it shares with us. */
+  #keepsNextHop(from: RibPeer | undefined): boolean {
     const { kind, nextHop } = this.#view;
     const reflected = !this.#external && from !== undefined && !from.external;
     if (reflected || nextHop === 'unchanged') return true;
     if (nextHop === 'self') return false;
     // An internal peer is told the next hop as it is; so is one that we serve routes to. What a user asked for goes to everybody.
-    if (!this.#external || from === undefined || kind === 'server-client') return true;
-    return connected;
+    return !this.#external || from === undefined || kind === 'server-client';
   }
 
   #isConnected(octets: Uint8Array): boolean {

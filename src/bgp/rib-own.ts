@@ -39,6 +39,14 @@ export class RibOwn {
     return audience === EVERYBODY || this.#audiences[audience]?.has(peer) === true;
   }
 
+  /** Whether the paths of ours that begin with `path` are the same for all peers. */
+  isForAll(table: RibTable, path: number): boolean {
+    const { slot, raw, next } = table.paths;
+    for (; path !== 0; path = next[path] as number)
+      if (slot[path] === OWN_SLOT && raw[path] !== EVERYBODY) return false;
+    return true;
+  }
+
   /** The path of ours that this peer is told, beginning with `path`, or 0: one that names the peer before one for everybody. */
   pathFor(table: RibTable, path: number, peer: string): number {
     const { slot, raw, next } = table.paths;

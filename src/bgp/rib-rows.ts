@@ -1,14 +1,18 @@
 /**
  * The prefixes of one family: each is a row, a small integer that indexes the columns. Found by open addressing over (address,
  * length) with linear probing; a removed entry is closed by shifting the following ones back, so there are no tombstones.
- * Rows are used again once freed.
+ * A slot holds, beside the row, how far it is from where its hash put it, and some more of the hash: so keys are hardly ever looked at in
+ * vain, and moving entries needs no keys at all. Rows are used again once freed.
  */
 import { discard, type I32, nextCapacity, resizedI32, resizedU8, resizedU32, type U8, type U32 } from './columns.ts';
 
 /** Stands in `length` for a row that is not in use. */
 export const FREE_ROW = 255;
 
-const SLOTS_MIN = 1024;
+const SLOT_BITS_MIN = 10;
+/** Bits of a slot for the distance; as many as fit say that it is at least that. */
+const DISTANCE_BITS = 4;
+const DISTANCE_MAX = 15;
 
 export class RibRows {
   /** 32-bit words in an address: 1 or 4. */
@@ -26,8 +30,14 @@ export class RibRows {
   top = 0;
   /** Rows in use. */
   size = 0;
-  #slots: U32 = new Uint32Array(SLOTS_MIN);
-  #shift = 32 - Math.log2(SLOTS_MIN);
+  /** How often all rows have been forgotten: row numbers from before mean nothing. */
+  era = 0;
+  /**
+   * From the lowest bit: row + 1 in `#bits` bits, the distance in 4, and in the rest the bits of the hash that follow the `#bits` ones which
+   * said where it belongs. 0: empty.
+   */
+  #slots: I32 = new Int32Array(1 << SLOT_BITS_MIN);
+  #bits = SLOT_BITS_MIN;
   #free = 0;
   readonly #seed: number;
 
@@ -40,32 +50,27 @@ export class RibRows {
   find(w0: number, w1: number, w2: number, w3: number, length: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    for (let slot = this.#hash(w0, w1, w2, w3, length); ; slot = (slot + 1) & mask) {
-      const row = (slots[slot] as number) - 1;
-      if (row < 0 || this.#is(row, w0, w1, w2, w3, length)) return row;
+    const bits = this.#bits;
+    const hash = this.#hash(w0, w1, w2, w3, length);
+    const tagMask = -1 << (bits + DISTANCE_BITS);
+    const tag = hash << bits;
+    for (let slot = hash >>> (32 - bits); ; slot = (slot + 1) & mask) {
+      const entry = slots[slot] as number;
+      if (entry === 0) return -1;
+      if (((entry ^ tag) & tagMask) !== 0) continue;
+      const row = (entry & mask) - 1;
+      if (this.#is(row, w0, w1, w2, w3, length)) return row;
     }
   }
 
   /** The row of the prefix, made when there is none. */
   obtain(w0: number, w1: number, w2: number, w3: number, length: number): number {
-    let slots = this.#slots;
-    let mask = slots.length - 1;
-    let slot = this.#hash(w0, w1, w2, w3, length);
-    for (; ; slot = (slot + 1) & mask) {
-      const row = (slots[slot] as number) - 1;
-      if (row < 0) break;
-      if (this.#is(row, w0, w1, w2, w3, length)) return row;
-    }
-    if ((this.size + 1) * 4 > slots.length * 3) {
-      this.#rehash(slots.length * 2);
-      slots = this.#slots;
-      mask = slots.length - 1;
-      slot = this.#hash(w0, w1, w2, w3, length);
-      while (slots[slot] !== 0) slot = (slot + 1) & mask;
-    }
+    const found = this.find(w0, w1, w2, w3, length);
+    if (found >= 0) return found;
+    if ((this.size + 1) * 4 > this.#slots.length * 3) this.#double();
     const row = this.#allocate();
     this.#setKey(row, w0, w1, w2, w3, length);
-    slots[slot] = row + 1;
+    this.#link(this.#slots, this.#bits, this.#hash(w0, w1, w2, w3, length), row);
     return row;
   }
 
@@ -109,7 +114,7 @@ export class RibRows {
       hash = Math.imul((hash ^ (hash >>> 13)) + w2, 0xc2b2ae35);
       hash = Math.imul((hash ^ (hash >>> 16)) + w3, 0x27d4eb2f);
     }
-    return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> this.#shift;
+    return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
   }
 
   #hashOf(row: number): number {
@@ -140,29 +145,50 @@ export class RibRows {
     this.version = resizedU32(this.version, capacity);
   }
 
-  #rehash(slotCount: number): void {
-    discard(this.#slots);
-    this.#slots = new Uint32Array(slotCount);
-    this.#shift = 32 - Math.log2(slotCount);
-    const mask = slotCount - 1;
-    for (let row = 0; row < this.top; row++) {
-      if (this.length[row] === FREE_ROW) continue;
-      let slot = this.#hashOf(row);
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
-      this.#slots[slot] = row + 1;
+  /** Puts the row into the first empty slot from where its hash says. */
+  #link(slots: I32, bits: number, hash: number, row: number): void {
+    const mask = slots.length - 1;
+    let slot = hash >>> (32 - bits);
+    let distance = 0;
+    for (; slots[slot] !== 0; slot = (slot + 1) & mask) distance++;
+    slots[slot] = entryOf(bits, hash << bits, distance, row);
+  }
+
+  /** Twice as many slots. Old entries are gone through in their order, which is nearly the new one. */
+  #double(): void {
+    const old = this.#slots;
+    const mask = old.length - 1;
+    const bits = this.#bits;
+    const slots = new Int32Array(old.length * 2);
+    for (let slot = 0; slot < old.length; slot++) {
+      const entry = old[slot] as number;
+      if (entry === 0) continue;
+      const row = (entry & mask) - 1;
+      const distance = (entry >>> bits) & DISTANCE_MAX;
+      const home = (slot - distance) & mask;
+      const tag = (entry & (-1 << (bits + DISTANCE_BITS))) >>> bits;
+      this.#link(slots, bits + 1, distance < DISTANCE_MAX ? (home << (32 - bits)) | tag : this.#hashOf(row), row);
     }
+    this.#slots = slots;
+    this.#bits = bits + 1;
+    discard(old);
   }
 
   /** Takes the row out of the slots and closes the gap: whatever may come nearer to its own place does. */
   #unlink(row: number): void {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    let gap = this.#hashOf(row);
-    while (slots[gap] !== row + 1) gap = (gap + 1) & mask;
+    const bits = this.#bits;
+    let gap = this.#hashOf(row) >>> (32 - bits);
+    while (((slots[gap] as number) & mask) !== row + 1) gap = (gap + 1) & mask;
     for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const home = this.#hashOf((slots[slot] as number) - 1);
-      if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
-      slots[gap] = slots[slot] as number;
+      const entry = slots[slot] as number;
+      const moved = (entry & mask) - 1;
+      let distance = (entry >>> bits) & DISTANCE_MAX;
+      if (distance === DISTANCE_MAX) distance = (slot - (this.#hashOf(moved) >>> (32 - bits))) & mask;
+      const nearer = (slot - gap) & mask;
+      if (distance < nearer) continue;
+      slots[gap] = entryOf(bits, entry, distance - nearer, moved);
       gap = slot;
     }
     slots[gap] = 0;
@@ -170,9 +196,18 @@ export class RibRows {
 
   /** Nothing is left: gives the memory back. */
   #reset(): void {
+    this.era++;
     this.top = 0;
     this.#free = 0;
-    this.#rehash(SLOTS_MIN);
+    discard(this.#slots);
+    this.#bits = SLOT_BITS_MIN;
+    this.#slots = new Int32Array(1 << SLOT_BITS_MIN);
     this.#grow(0);
   }
+}
+
+/** A slot's word; of `tag` only the bits above row and distance are taken. */
+function entryOf(bits: number, tag: number, distance: number, row: number): number {
+  const near = distance < DISTANCE_MAX ? distance : DISTANCE_MAX;
+  return (tag & (-1 << (bits + DISTANCE_BITS))) | (near << bits) | (row + 1);
 }

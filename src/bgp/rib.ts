@@ -18,6 +18,7 @@ import { Packer } from './rib-packer.ts';
 import { PATH_REASON, PATH_STALE, PATH_UNREFRESHED } from './rib-paths.ts';
 import { isSameSource, RibPeer } from './rib-peer.ts';
 import { RibReader } from './rib-read.ts';
+import { Acts } from './rib-share.ts';
 import { RibTable } from './rib-table.ts';
 import type { AdvertisedView, PeerCounts, PeerView, RibCounts, RibSelf, RouteView, UpdateOutcome } from './rib-view.ts';
 
@@ -52,7 +53,7 @@ export class Rib {
     this.#tables = familyRows.map(row => new RibTable(row, attributes, decision, seed));
     this.#own = new RibOwn(attributes, this.#tables);
     this.#adjIn = new AdjIn(attributes, this.#tables);
-    this.#outContext = { exports, packer: new Packer(exports), own: this.#own };
+    this.#outContext = { exports, packer: new Packer(exports), own: this.#own, acts: new Acts() };
     this.#exportContext = { self, attributes, exports, peers: this.#peers };
     this.#reader = new RibReader(attributes, exports, decision);
   }
