@@ -34,7 +34,8 @@ function line({ file, line, severity, object, path, message, fix }: Finding): st
 function summary({ files, objects, passedOver }: CheckResult, errors: number, warnings: number): string {
   const kinds = Object.entries(passedOver).sort(([a], [b]) => (a < b ? -1 : 1));
   const others = kinds.length === 0 ? '' : `; passed over: ${kinds.map(([kind, n]) => `${n} ${kind}`).join(', ')}`;
-  return `${count(files, 'file')}, ${count(objects, 'object')}: ${count(errors, 'error')}, ${count(warnings, 'warning')}${others}`;
+  const read = `${count(files, 'file')}, ${count(objects, 'object')}`;
+  return `${read}: ${count(errors, 'error')}, ${count(warnings, 'warning')}${others}`;
 }
 
 function count(n: number, what: string): string {

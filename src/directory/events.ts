@@ -1,4 +1,7 @@
-/** Events in the state directory: the last thousand, the same one again counted instead of repeated (events.k8s.io/v1 series). */
+/**
+ * Events in the state directory: the last thousand, the same one again counted instead of repeated (events.k8s.io/v1
+ * series).
+ */
 import { ObjectRef } from '../api/object.ts';
 import type { Clock, EventRecord, Log } from '../runtime/ports.ts';
 import type { Journal } from './journal.ts';
@@ -15,7 +18,7 @@ export interface StoredEvent extends EventRecord {
 /** All that the state directory holds. */
 export type Stored = ObjectRecord | StoredEvent;
 
-export const eventsMax = 1000;
+const eventsMax = 1000;
 const keyPrefix = 'event ';
 
 export function isStored(value: unknown): value is Stored {

@@ -1,8 +1,8 @@
 /**
- * A folder of manifest files, watched: which files are there, and which to look at again. inotify through fs.watch, one
- * watch a directory; polling where the system has no watches left. A wake-up may be lost (a full inotify queue, a network
- * file system), so the folder is also walked every now and then. Symbolic links are followed, to files and to directories,
- * and where they lead is watched too: a mounted ConfigMap changes by swapping the link `..data`.
+ * A folder of manifest files, watched: which files are there, and which to look at again. inotify through fs.watch,
+ * one watch a directory; polling where the system has no watches left. A wake-up may be lost (a full inotify queue, a
+ * network file system), so the folder is also walked every now and then. Symbolic links are followed, to files and to
+ * directories, and where they lead is watched too: a mounted ConfigMap changes by swapping the link `..data`.
  *
  * Hidden entries (`.git`, `..data`, an editor's `.x.swp`) are no manifests.
  */

@@ -1,6 +1,7 @@
 /**
- * A lock between processes of one machine that outlives nobody: a symbolic link whose target names its owner. Making one
- * is atomic together with what it says, and only one process can; there is no moment at which the owner is unknown.
+ * A lock between processes of one machine that outlives nobody: a symbolic link whose target names its owner. Making
+ * one is atomic together with what it says, and only one process can; there is no moment at which the owner is
+ * unknown.
  *
  * The lock of an owner that died is removed by whoever holds the right to remove it, a link named after that owner:
  * between reading «it is still theirs» and removing it, nobody else can have put another in its place.
@@ -25,7 +26,7 @@ interface Owner {
 }
 
 /** Held by somebody who lives and did not let go in time. */
-export class LockTimeoutError extends Error {
+class LockTimeoutError extends Error {
   override name = 'LockTimeoutError';
 }
 

@@ -1,7 +1,7 @@
 /**
  * One manifest file's content → its objects, document by document. Documents end at `---` and `...` (YAML 1.2 §9.1.2);
- * `List` kinds are taken apart. A document whose text is as before is the same value as before, objects and all, so that
- * one change in a file of ten thousand Services costs one document.
+ * `List` kinds are taken apart. A document whose text is as before is the same value as before, objects and all, so
+ * that one change in a file of ten thousand Services costs one document.
  */
 import { isUtf8 } from 'node:buffer';
 import type { RawObject } from '../api/object.ts';
@@ -40,7 +40,7 @@ export interface FileFault extends Omit<YamlFault, 'line'> {
   readonly line: number | undefined;
 }
 
-export const emptyManifest: Manifest = { documents: [], fault: undefined };
+const emptyManifest: Manifest = { documents: [], fault: undefined };
 
 /** True when something of it could not be read. */
 export function isBroken(manifest: Manifest): boolean {

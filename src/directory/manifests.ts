@@ -5,15 +5,8 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Fault, type FaultCode, ObjectRef } from '../api/object.ts';
-import { type Parsed, parseObject } from '../api/parse.ts';
-import {
-  holdsNothing,
-  isBroken,
-  lineLocator,
-  type Manifest,
-  type ManifestDocument,
-  type ManifestItem,
-} from './manifest.ts';
+import { parseObject } from '../api/parse.ts';
+import { holdsNothing, isBroken, lineLocator, type Manifest, type ManifestItem } from './manifest.ts';
 import { isManifestName, loadManifest } from './manifest-file.ts';
 import { refOf } from './record.ts';
 
@@ -85,7 +78,12 @@ export function faultsOfFile(file: string, manifest: Manifest): Finding[] {
 }
 
 /** What parsing said about an object, with its lines. */
-export function faultsOfItem(file: string, item: ManifestItem, parsed: Parsed, line: Locate): Finding[] {
+export function faultsOfItem(
+  file: string,
+  item: ManifestItem,
+  parsed: ReturnType<typeof parseObject>,
+  line: Locate,
+): Finding[] {
   if (parsed.outcome === 'known')
     return parsed.warnings.map(fault =>
       placed(fault, file, ObjectRef.format(refOfKnown(parsed.object)), line(item, fault.path)),

@@ -1,6 +1,6 @@
 /**
- * Records without an object: their manifest is gone. They are forgotten after a while and not at once, because many a tool
- * replaces a file by removing it first, and another process may have seen a new manifest before this one did.
+ * Records without an object: their manifest is gone. They are forgotten after a while and not at once, because many a
+ * tool replaces a file by removing it first, and another process may have seen a new manifest before this one did.
  */
 import type { Clock } from '../runtime/ports.ts';
 

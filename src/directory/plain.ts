@@ -1,14 +1,16 @@
 /**
  * A fast reader for YAML as kubectl, Helm and most people write it: block mappings and sequences, plain and simply
- * quoted scalars, literal blocks, comments. Anything else (anchors, tags, flow collections, escapes, tabs, errors …) it
- * does not touch: the caller turns to yaml.ts, which is twenty times slower. What this reader does read, it reads to the same
- * value; a property test compares the two.
+ * quoted scalars, literal blocks, comments. Anything else (anchors, tags, flow collections, escapes, tabs, errors …)
+ * it does not touch: the caller turns to yaml.ts, which is twenty times slower. What this reader does read, it reads
+ * to the same value; a property test compares the two.
  */
 
 /** Where, as offsets in the text, each key of a mapping and each item of a sequence stands. */
 export type Marks = Map<object, Map<string | number, number>>;
 
-/** The document's value, or undefined when it takes the full reader to tell. Fills `marks` when there are any to fill. */
+/**
+ * The document's value, or undefined when it takes the full reader to tell. Fills `marks` when there are any to fill.
+ */
 export function readPlain(text: string, marks?: Marks): { readonly value: unknown } | undefined {
   if (text.includes('\t') || text.includes('\r')) return undefined;
   const lines = new Lines(text, marks);

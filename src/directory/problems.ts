@@ -1,4 +1,7 @@
-/** What is wrong with the manifests a store stands on: the same findings as `herald check`, from what is loaded already. */
+/**
+ * What is wrong with the manifests a store stands on: the same findings as `herald check`, from what is loaded
+ * already.
+ */
 import { ObjectRef } from '../api/object.ts';
 import { parseObject } from '../api/parse.ts';
 import { lineLocator, type Manifest } from './manifest.ts';

@@ -1,7 +1,7 @@
 /**
- * What the state directory keeps about an object, and the object that comes of it together with its manifest. A manifest
- * says what ought to be; identity, age, generation and status live in the record. What Herald wrote itself has no
- * manifest, or hides one until somebody edits that: the last word stands.
+ * What the state directory keeps about an object, and the object that comes of it together with its manifest. A
+ * manifest says what ought to be; identity, age, generation and status live in the record. What Herald wrote itself
+ * has no manifest, or hides one until somebody edits that: the last word stands.
  */
 import { hash, randomUUID } from 'node:crypto';
 import { kindOf } from '../api/kinds.ts';

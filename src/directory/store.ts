@@ -1,6 +1,7 @@
 /**
  * The embedded default Store: a folder of YAML manifests, and a state directory beside it for what Herald itself says
- * (statuses, leases, node configurations, events), shared by all processes of one machine that name the same directories.
+ * (statuses, leases, node configurations, events), shared by all processes of one machine that name the same
+ * directories.
  *
  *   folder → manifest → sources ─┐
  *                                ├─ record: the whole object → parse → snapshot

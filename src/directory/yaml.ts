@@ -7,7 +7,7 @@ import { Composer, type CST, type Document, isAlias, isMap, isScalar, isSeq, typ
 import { readJson } from './json.ts';
 import { type Marks, readPlain } from './plain.ts';
 
-export const yamlLimits = {
+const yamlLimits = {
   /** Of one document that needs this reader: the package takes about 1 ms and 0.5 MB for 1 kB. */
   documentChars: 1024 * 1024,
   nesting: 100,
@@ -32,7 +32,10 @@ export class YamlError extends Error {
   }
 }
 
-/** Block style, keys in their order, no anchors. Quotes what YAML 1.1 takes for a boolean (Yes, No, on), as kubectl does. */
+/**
+ * Block style, keys in their order, no anchors. Quotes what YAML 1.1 takes for a boolean (Yes, No, on), as kubectl
+ * does.
+ */
 export function toYaml(value: unknown): string {
   return stringify(value, { aliasDuplicateObjects: false, lineWidth: 0, compat: 'yaml-1.1' });
 }
@@ -272,7 +275,9 @@ function offsetOf(root: unknown, path: string, childrenOf: (node: unknown) => re
   return offset;
 }
 
-/** The child that `rest` begins with. A key with dots is matched as far as it reaches, plain or in brackets and quotes. */
+/**
+ * The child that `rest` begins with. A key with dots is matched as far as it reaches, plain or in brackets and quotes.
+ */
 function stepOf(children: readonly Child[], rest: string): { child: Child; length: number } | undefined {
   const index = /^\[([0-9]+)\]/.exec(rest);
   const indexed = index === null ? undefined : children[Number(index[1])];

@@ -5,6 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ObjectRef, RawObject } from '../../src/api/object.ts';
+import type { Service } from '../../src/api/service.ts';
 import { ConflictError, type Store } from '../../src/runtime/ports.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -40,51 +41,97 @@ const at = (object: RawObject | undefined, ...path: string[]): unknown =>
 const version = (object: RawObject | undefined): string => String(at(object, 'metadata', 'resourceVersion'));
 const conditionsOf = (object: RawObject | undefined) => (at(object, 'status', 'conditions') ?? []) as Json[];
 
+const ingress = (ip: string) => ({ loadBalancer: { ingress: [{ ip }] } });
+const condition = (type: string, status: string, reason = 'Because') => ({ type, status, reason, message: '' });
+
 /** The loop's own way of waiting: nothing but wake-ups and snapshots. */
 function until<T>(what: string, probe: () => T | undefined | false): Promise<T> {
   return eventually(what, probe, { everyMs: 5, limitMs: 10_000 });
 }
 
 export function storeContract(makeWorld: () => Promise<StoreWorld>): void {
-  let world: StoreWorld;
-  let store: Store;
-  const open: Store[] = [];
-  const another = async () => {
-    const one = await world.open();
-    open.push(one);
-    return one;
-  };
-  const restart = async () => {
-    for (const each of open.splice(0)) await each.close();
-    store = await another();
-  };
-  const applied = async (...objects: RawObject[]) => {
-    for (const object of objects) await world.apply(object);
-    const last = String(at(objects.at(-1), 'metadata', 'name'));
-    await until(`${last} in the snapshot`, () => names().includes(last));
-  };
-  const names = () =>
-    store
+  const on = new Fixture(makeWorld);
+  beforeEach(() => on.begin());
+  afterEach(() => on.end());
+  snapshotRules(on);
+  wakeUpRules(on);
+  statusRules(on);
+  statusLifeRules(on);
+  ownObjectRules(on);
+  twoStoreRules(on);
+  eventRules(on);
+}
+
+/** The world of one test after the other, and the store that the test is about. */
+class Fixture {
+  readonly #makeWorld: () => Promise<StoreWorld>;
+  readonly #open: Store[] = [];
+  #world: StoreWorld | undefined;
+  #store: Store | undefined;
+
+  constructor(makeWorld: () => Promise<StoreWorld>) {
+    this.#makeWorld = makeWorld;
+  }
+
+  get world(): StoreWorld {
+    return this.#world ?? expect.fail('begin() comes first');
+  }
+
+  get store(): Store {
+    return this.#store ?? expect.fail('begin() comes first');
+  }
+
+  async begin(): Promise<void> {
+    this.#world = await this.#makeWorld();
+    await this.restart();
+  }
+
+  async end(): Promise<void> {
+    await this.#closeAll();
+    await this.world.dispose();
+  }
+
+  async another(): Promise<Store> {
+    const store = await this.world.open();
+    this.#open.push(store);
+    return store;
+  }
+
+  async restart(): Promise<void> {
+    await this.#closeAll();
+    this.#store = await this.another();
+  }
+
+  async #closeAll(): Promise<void> {
+    for (const each of this.#open.splice(0)) await each.close();
+  }
+
+  names(): string[] {
+    return this.store
       .snapshot()
       .list('Service')
       .map(each => each.metadata.name);
-  const seen = (name = 'web') => store.snapshot().get('Service', 'default', name);
+  }
 
-  beforeEach(async () => {
-    world = await makeWorld();
-    store = await another();
-  });
-  afterEach(async () => {
-    for (const each of open.splice(0)) await each.close();
-    await world.dispose();
-  });
+  seen(name = 'web'): Service | undefined {
+    return this.store.snapshot().get('Service', 'default', name);
+  }
 
+  /** Objects a user makes, and the store has noticed. */
+  async applied(...objects: RawObject[]): Promise<void> {
+    for (const object of objects) await this.world.apply(object);
+    const last = String(at(objects.at(-1), 'metadata', 'name'));
+    await until(`${last} in the snapshot`, () => this.names().includes(last));
+  }
+}
+
+function snapshotRules(on: Fixture): void {
   describe('snapshots', () => {
     it('hold what users make, sorted by namespace and name', async () => {
-      await applied(service('web'), service('api'), service('db', {}, 'a'));
-      await until('all three', () => names().length === 3);
+      await on.applied(service('web'), service('api'), service('db', {}, 'a'));
+      await until('all three', () => on.names().length === 3);
       expect(
-        store
+        on.store
           .snapshot()
           .list('Service')
           .map(each => `${each.metadata.namespace}/${each.metadata.name}`),
@@ -92,101 +139,102 @@ export function storeContract(makeWorld: () => Promise<StoreWorld>): void {
     });
 
     it('are the same value until something changes', async () => {
-      await applied(service('web'));
-      const before = store.snapshot();
-      expect(store.snapshot()).toBe(before);
-      await applied(service('api'));
-      expect(store.snapshot()).not.toBe(before);
+      await on.applied(service('web'));
+      const before = on.store.snapshot();
+      expect(on.store.snapshot()).toBe(before);
+      await on.applied(service('api'));
+      expect(on.store.snapshot()).not.toBe(before);
     });
 
     it('keep the value of an object that did not change, and never change under their reader', async () => {
-      await applied(service('web'), service('api'));
-      const before = store.snapshot();
-      const [api, old] = [seen('api'), seen()];
-      await world.apply(service('web', { externalTrafficPolicy: 'Local' }));
-      await until('the change', () => seen()?.spec.externalTrafficPolicy === 'Local');
-      expect(seen('api')).toBe(api);
+      await on.applied(service('web'), service('api'));
+      const before = on.store.snapshot();
+      const [api, old] = [on.seen('api'), on.seen()];
+      await on.world.apply(service('web', { externalTrafficPolicy: 'Local' }));
+      await until('the change', () => on.seen()?.spec.externalTrafficPolicy === 'Local');
+      expect(on.seen('api')).toBe(api);
       expect(before.get('Service', 'default', 'web')).toBe(old);
     });
 
     it('lose what users take away', async () => {
-      await applied(service('web'), service('api'));
-      await world.delete(web);
-      await until('it to be gone', () => names().length === 1);
-      expect(names()).toEqual(['api']);
+      await on.applied(service('web'), service('api'));
+      await on.world.delete(web);
+      await until('it to be gone', () => on.names().length === 1);
+      expect(on.names()).toEqual(['api']);
     });
 
     it('give every object an identity and an age that outlive the process', async () => {
-      await applied(service('web'));
-      const before = seen()?.metadata;
+      await on.applied(service('web'));
+      const before = on.seen()?.metadata;
       expect(before?.uid).not.toBe('');
       expect(before?.creationMs).toBeGreaterThan(0);
-      await restart();
-      expect(seen()?.metadata).toEqual(before);
+      await on.restart();
+      expect(on.seen()?.metadata).toEqual(before);
     });
   });
+}
 
+function wakeUpRules(on: Fixture): void {
   describe('wake-ups', () => {
     it('come with every change, until unsubscribed', async () => {
       let wakes = 0;
-      const unsubscribe = store.subscribe(() => wakes++);
-      await applied(service('web'));
+      const unsubscribe = on.store.subscribe(() => wakes++);
+      await on.applied(service('web'));
       expect(wakes).toBeGreaterThan(0);
       unsubscribe();
       const before = wakes;
-      await applied(service('api'));
+      await on.applied(service('api'));
       expect(wakes).toBe(before);
     });
 
     it('come when the new snapshot is there, and not without one', async () => {
-      await applied(service('web'));
-      const snapshots: unknown[] = [store.snapshot()];
-      store.subscribe(() => snapshots.push(store.snapshot()));
-      await store.applyStatus(web, 'one', { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } });
+      await on.applied(service('web'));
+      const snapshots: unknown[] = [on.store.snapshot()];
+      on.store.subscribe(() => snapshots.push(on.store.snapshot()));
+      await on.store.applyStatus(web, 'one', { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } });
       await until('a wake-up', () => snapshots.length > 1);
-      await store.applyStatus(web, 'one', { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } });
+      await on.store.applyStatus(web, 'one', { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } });
       await turn();
       expect(new Set(snapshots).size).toBe(snapshots.length);
     });
   });
+}
 
+function statusRules(on: Fixture): void {
   describe('statuses', () => {
-    const ingress = (ip: string) => ({ loadBalancer: { ingress: [{ ip }] } });
-    const condition = (type: string, status: string, reason = 'Because') => ({ type, status, reason, message: '' });
-
     it('are part of the object, in the snapshot and when read', async () => {
-      await applied(service('web'));
-      expect(await store.applyStatus(web, 'one', ingress('192.0.2.1'))).toBe(true);
-      await until('it in the snapshot', () => seen()?.status.ingress.length === 1);
-      expect(at(await store.read(web), 'status')).toEqual(ingress('192.0.2.1'));
+      await on.applied(service('web'));
+      expect(await on.store.applyStatus(web, 'one', ingress('192.0.2.1'))).toBe(true);
+      await until('it in the snapshot', () => on.seen()?.status.ingress.length === 1);
+      expect(at(await on.store.read(web), 'status')).toEqual(ingress('192.0.2.1'));
     });
 
     it('are written once: the same again is nothing to write', async () => {
-      await applied(service('web'));
+      await on.applied(service('web'));
       const status = { ...ingress('192.0.2.1'), conditions: [condition('A', 'True')] };
-      expect(await store.applyStatus(web, 'one', status)).toBe(true);
-      const before = await store.read(web);
-      expect(await store.applyStatus(web, 'one', status)).toBe(false);
-      expect(await store.read(web)).toEqual(before);
+      expect(await on.store.applyStatus(web, 'one', status)).toBe(true);
+      const before = await on.store.read(web);
+      expect(await on.store.applyStatus(web, 'one', status)).toBe(false);
+      expect(await on.store.read(web)).toEqual(before);
     });
 
     it('leave generation alone; a changed spec does not', async () => {
-      await applied(service('web'));
-      const generation = seen()?.metadata.generation ?? Number.NaN;
-      await store.applyStatus(web, 'one', ingress('192.0.2.1'));
-      await until('the status', () => seen()?.status.ingress.length === 1);
-      expect(seen()?.metadata.generation).toBe(generation);
+      await on.applied(service('web'));
+      const generation = on.seen()?.metadata.generation ?? Number.NaN;
+      await on.store.applyStatus(web, 'one', ingress('192.0.2.1'));
+      await until('the status', () => on.seen()?.status.ingress.length === 1);
+      expect(on.seen()?.metadata.generation).toBe(generation);
     });
 
     it('lose what their manager no longer states, and keep what others do', async () => {
-      await applied(service('web'));
-      await store.applyStatus(web, 'one', {
+      await on.applied(service('web'));
+      await on.store.applyStatus(web, 'one', {
         ...ingress('192.0.2.1'),
         conditions: [condition('A', 'True'), condition('B', 'True')],
       });
-      await store.applyStatus(web, 'two', { conditions: [condition('C', 'False')] });
-      await store.applyStatus(web, 'one', { conditions: [condition('B', 'True')] });
-      const now = await store.read(web);
+      await on.store.applyStatus(web, 'two', { conditions: [condition('C', 'False')] });
+      await on.store.applyStatus(web, 'one', { conditions: [condition('B', 'True')] });
+      const now = await on.store.read(web);
       expect(
         conditionsOf(now)
           .map(each => each['type'])
@@ -196,142 +244,151 @@ export function storeContract(makeWorld: () => Promise<StoreWorld>): void {
     });
 
     it('let go of all when nothing is stated', async () => {
-      await applied(service('web'));
-      await store.applyStatus(web, 'one', { ...ingress('192.0.2.1'), conditions: [condition('A', 'True')] });
-      await store.applyStatus(web, 'two', { conditions: [condition('C', 'False')] });
-      expect(await store.applyStatus(web, 'one', {})).toBe(true);
-      const now = await store.read(web);
+      await on.applied(service('web'));
+      await on.store.applyStatus(web, 'one', { ...ingress('192.0.2.1'), conditions: [condition('A', 'True')] });
+      await on.store.applyStatus(web, 'two', { conditions: [condition('C', 'False')] });
+      expect(await on.store.applyStatus(web, 'one', {})).toBe(true);
+      const now = await on.store.read(web);
       expect(conditionsOf(now).map(each => each['type'])).toEqual(['C']);
       expect(at(now, 'status', 'loadBalancer', 'ingress') ?? []).toEqual([]);
-      expect(await store.applyStatus(web, 'one', {})).toBe(false);
+      expect(await on.store.applyStatus(web, 'one', {})).toBe(false);
     });
+  });
+}
 
+function statusLifeRules(on: Fixture): void {
+  describe('statuses, in time', () => {
     it('take over a condition that another manager stated otherwise', async () => {
-      await applied(service('web'));
-      await store.applyStatus(web, 'one', { conditions: [condition('A', 'True')] });
-      await store.applyStatus(web, 'two', { conditions: [condition('A', 'False')] });
-      expect(conditionsOf(await store.read(web))).toMatchObject([condition('A', 'False')]);
+      await on.applied(service('web'));
+      await on.store.applyStatus(web, 'one', { conditions: [condition('A', 'True')] });
+      await on.store.applyStatus(web, 'two', { conditions: [condition('A', 'False')] });
+      expect(conditionsOf(await on.store.read(web))).toMatchObject([condition('A', 'False')]);
       // It is the second's now.
-      await store.applyStatus(web, 'one', {});
-      expect(conditionsOf(await store.read(web))).toMatchObject([condition('A', 'False')]);
+      await on.store.applyStatus(web, 'one', {});
+      expect(conditionsOf(await on.store.read(web))).toMatchObject([condition('A', 'False')]);
     });
 
     it('note when a condition turned, and only then', async () => {
-      await applied(service('web'));
+      await on.applied(service('web'));
       const old = '2020-01-01T00:00:00Z';
-      await store.applyStatus(web, 'one', { conditions: [{ ...condition('A', 'True'), lastTransitionTime: old }] });
-      await store.applyStatus(web, 'one', { conditions: [condition('A', 'True', 'Other')] });
-      expect(conditionsOf(await store.read(web))).toMatchObject([{ reason: 'Other', lastTransitionTime: old }]);
-      await store.applyStatus(web, 'one', { conditions: [condition('A', 'False')] });
-      const [turned] = conditionsOf(await store.read(web));
+      await on.store.applyStatus(web, 'one', { conditions: [{ ...condition('A', 'True'), lastTransitionTime: old }] });
+      await on.store.applyStatus(web, 'one', { conditions: [condition('A', 'True', 'Other')] });
+      expect(conditionsOf(await on.store.read(web))).toMatchObject([{ reason: 'Other', lastTransitionTime: old }]);
+      await on.store.applyStatus(web, 'one', { conditions: [condition('A', 'False')] });
+      const [turned] = conditionsOf(await on.store.read(web));
       expect(Date.parse(String(turned?.['lastTransitionTime']))).toBeGreaterThan(Date.parse(old));
     });
 
     it('outlive the process', async () => {
-      await applied(service('web'));
-      await store.applyStatus(web, 'one', ingress('192.0.2.1'));
-      const before = await store.read(web);
-      await restart();
-      expect(await store.read(web)).toEqual(before);
-      expect(seen()?.status.ingress).toHaveLength(1);
-      expect(await store.applyStatus(web, 'one', ingress('192.0.2.1'))).toBe(false);
+      await on.applied(service('web'));
+      await on.store.applyStatus(web, 'one', ingress('192.0.2.1'));
+      const before = await on.store.read(web);
+      await on.restart();
+      expect(await on.store.read(web)).toEqual(before);
+      expect(on.seen()?.status.ingress).toHaveLength(1);
+      expect(await on.store.applyStatus(web, 'one', ingress('192.0.2.1'))).toBe(false);
     });
 
     it('go with their object: a new one of that name knows nothing of the old', async () => {
-      await applied(service('web'));
-      const uid = seen()?.metadata.uid;
-      await store.applyStatus(web, 'one', ingress('192.0.2.1'));
-      await world.delete(web);
-      await until('it to be gone', () => seen() === undefined);
-      await expect(store.applyStatus(web, 'one', ingress('192.0.2.2'))).rejects.toBeInstanceOf(ConflictError);
+      await on.applied(service('web'));
+      const uid = on.seen()?.metadata.uid;
+      await on.store.applyStatus(web, 'one', ingress('192.0.2.1'));
+      await on.world.delete(web);
+      await until('it to be gone', () => on.seen() === undefined);
+      await expect(on.store.applyStatus(web, 'one', ingress('192.0.2.2'))).rejects.toBeInstanceOf(ConflictError);
       await eventually(
         'what was known to be forgotten',
         async () => {
-          await applied(service('web'));
-          if (seen()?.metadata.uid !== uid) return true;
-          await world.delete(web);
-          await until('it to be gone', () => seen() === undefined);
+          await on.applied(service('web'));
+          if (on.seen()?.metadata.uid !== uid) return true;
+          await on.world.delete(web);
+          await until('it to be gone', () => on.seen() === undefined);
           return false;
         },
         { everyMs: 500 },
       );
-      expect(seen()?.status.ingress).toEqual([]);
+      expect(on.seen()?.status.ingress).toEqual([]);
     });
   });
+}
 
+function ownObjectRules(on: Fixture): void {
   describe('objects of our own', () => {
     it('appear in the snapshot and when read', async () => {
-      const written = await store.put(leaseOf('a'), undefined);
-      await until('it in the snapshot', () => store.snapshot().get('Lease', lease.namespace, lease.name));
-      expect(store.snapshot().get('Lease', lease.namespace, lease.name)?.spec.holderIdentity).toBe('a');
-      expect(version(await store.read(lease))).toBe(written);
+      const written = await on.store.put(leaseOf('a'), undefined);
+      await until('it in the snapshot', () => on.store.snapshot().get('Lease', lease.namespace, lease.name));
+      expect(on.store.snapshot().get('Lease', lease.namespace, lease.name)?.spec.holderIdentity).toBe('a');
+      expect(version(await on.store.read(lease))).toBe(written);
     });
 
     it('are made only where there is none', async () => {
-      await store.put(leaseOf('a'), undefined);
-      await expect(store.put(leaseOf('b'), undefined)).rejects.toBeInstanceOf(ConflictError);
-      expect(at(await store.read(lease), 'spec', 'holderIdentity')).toBe('a');
+      await on.store.put(leaseOf('a'), undefined);
+      await expect(on.store.put(leaseOf('b'), undefined)).rejects.toBeInstanceOf(ConflictError);
+      expect(at(await on.store.read(lease), 'spec', 'holderIdentity')).toBe('a');
     });
 
     it('are replaced only by who knows their version', async () => {
-      const first = await store.put(leaseOf('a'), undefined);
-      const second = await store.put(leaseOf('b'), first);
+      const first = await on.store.put(leaseOf('a'), undefined);
+      const second = await on.store.put(leaseOf('b'), first);
       expect(second).not.toBe(first);
-      await expect(store.put(leaseOf('c'), first)).rejects.toBeInstanceOf(ConflictError);
-      await expect(store.remove(lease, first)).rejects.toBeInstanceOf(ConflictError);
-      expect(at(await store.read(lease), 'spec', 'holderIdentity')).toBe('b');
+      await expect(on.store.put(leaseOf('c'), first)).rejects.toBeInstanceOf(ConflictError);
+      await expect(on.store.remove(lease, first)).rejects.toBeInstanceOf(ConflictError);
+      expect(at(await on.store.read(lease), 'spec', 'holderIdentity')).toBe('b');
     });
 
     it('have one winner when many write for the same version', async () => {
-      const first = await store.put(leaseOf('nobody'), undefined);
-      const results = await Promise.allSettled([...'abcdefgh'].map(holder => store.put(leaseOf(holder), first)));
+      const first = await on.store.put(leaseOf('nobody'), undefined);
+      const results = await Promise.allSettled([...'abcdefgh'].map(holder => on.store.put(leaseOf(holder), first)));
       expect(results.filter(each => each.status === 'fulfilled')).toHaveLength(1);
       for (const each of results) if (each.status === 'rejected') expect(each.reason).toBeInstanceOf(ConflictError);
     });
 
     it('are removed, which is fine when they are gone, and a version never comes back', async () => {
-      const first = await store.put(leaseOf('a'), undefined);
-      await store.remove(lease, first);
-      await store.remove(lease, first);
-      await until('it to be gone', () => store.snapshot().list('Lease').length === 0);
-      expect(await store.read(lease)).toBeUndefined();
-      await expect(store.put(leaseOf('b'), first)).rejects.toBeInstanceOf(ConflictError);
-      expect(await store.put(leaseOf('b'), undefined)).not.toBe(first);
+      const first = await on.store.put(leaseOf('a'), undefined);
+      await on.store.remove(lease, first);
+      await on.store.remove(lease, first);
+      await until('it to be gone', () => on.store.snapshot().list('Lease').length === 0);
+      expect(await on.store.read(lease)).toBeUndefined();
+      await expect(on.store.put(leaseOf('b'), first)).rejects.toBeInstanceOf(ConflictError);
+      expect(await on.store.put(leaseOf('b'), undefined)).not.toBe(first);
     });
 
     it('outlive the process', async () => {
-      const first = await store.put(leaseOf('a'), undefined);
-      await restart();
-      expect(version(await store.read(lease))).toBe(first);
-      expect(store.snapshot().list('Lease')).toHaveLength(1);
-      await store.put(leaseOf('b'), first);
+      const first = await on.store.put(leaseOf('a'), undefined);
+      await on.restart();
+      expect(version(await on.store.read(lease))).toBe(first);
+      expect(on.store.snapshot().list('Lease')).toHaveLength(1);
+      await on.store.put(leaseOf('b'), first);
     });
   });
+}
 
+function twoStoreRules(on: Fixture): void {
   describe('two stores', () => {
     it('see what the other writes', async () => {
-      await applied(service('web'));
-      const other = await another();
-      await store.applyStatus(web, 'one', { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } });
-      const written = await store.put(leaseOf('a'), undefined);
+      await on.applied(service('web'));
+      const other = await on.another();
+      await on.store.applyStatus(web, 'one', { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } });
+      const written = await on.store.put(leaseOf('a'), undefined);
       await until('the status', () => other.snapshot().get('Service', 'default', 'web')?.status.ingress.length === 1);
       await until('the lease', () => other.snapshot().list('Lease').length === 1);
       await other.put(leaseOf('b'), written);
-      await expect(store.put(leaseOf('c'), written)).rejects.toBeInstanceOf(ConflictError);
+      await expect(on.store.put(leaseOf('c'), written)).rejects.toBeInstanceOf(ConflictError);
     });
 
     it('agree about who an object is', async () => {
-      const other = await another();
-      await applied(service('web'));
+      const other = await on.another();
+      await on.applied(service('web'));
       const theirs = await until('it in the other', () => other.snapshot().get('Service', 'default', 'web'));
-      await until('the same', () => seen()?.metadata.uid === theirs.metadata.uid);
+      await until('the same', () => on.seen()?.metadata.uid === theirs.metadata.uid);
     });
   });
+}
 
+function eventRules(on: Fixture): void {
   it('takes events without ado', async () => {
-    store.record({ about: web, type: 'Warning', reason: 'Test', message: 'nothing happened' });
-    store.record({ about: web, type: 'Warning', reason: 'Test', message: 'nothing happened' });
-    await store.close();
-    open.splice(0);
+    on.store.record({ about: web, type: 'Warning', reason: 'Test', message: 'nothing happened' });
+    on.store.record({ about: web, type: 'Warning', reason: 'Test', message: 'nothing happened' });
+    await on.store.close();
   });
 }

@@ -1,6 +1,6 @@
 /**
- * A process that takes a lease away from the others, again and again: `node lease-contender.ts MANIFESTS STATE ID WINS`.
- * Prints the version of every lease it won.
+ * A process that takes a lease away from the others, again and again: `node lease-contender.ts MANIFESTS STATE ID
+ * WINS`. Prints the version of every lease it won.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { DirectoryStore } from '../../src/directory/store.ts';

@@ -1,3 +1,4 @@
+/** What is wrong with manifests, found with file and line: by table, by the command, and by fuzzing the examples. */
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,8 +23,11 @@ function found(...paths: string[]): string[] {
   });
 }
 
+const head = 'apiVersion: v1\nkind: Service\n';
 const service = (name: string, more = '') =>
-  `apiVersion: v1\nkind: Service\nmetadata:\n  name: ${name}\nspec:\n  type: LoadBalancer\n  ports:\n    - port: 80\n${more}`;
+  `${head}metadata:\n  name: ${name}\nspec:\n  type: LoadBalancer\n  ports:\n    - port: 80\n${more}`;
+
+const webItem = '    metadata: {name: web}\n    spec:\n      ports: [{port: 99999}]\n';
 
 describe('every fault has its file and line', () => {
   it.each<[string, string, string[]]>([
@@ -46,7 +50,7 @@ describe('every fault has its file and line', () => {
     ],
     [
       'JSON',
-      '{"apiVersion": "v1", "kind": "Service",\n "metadata": {"name": "web"},\n "spec": {"ports": [\n {"port": 99999}]}}',
+      '{"apiVersion": "v1", "kind": "Service",\n"metadata": {"name": "web"},\n"spec": {"ports": [\n{"port": 99999}]}}',
       ['x.yaml:4 error out-of-range spec.ports[0].port'],
     ],
     [
@@ -56,7 +60,7 @@ describe('every fault has its file and line', () => {
     ],
     [
       'an item of a List',
-      'apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Service\n    metadata: {name: web}\n    spec:\n      ports: [{port: 99999}]\n',
+      `apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: Service\n${webItem}`,
       ['x.yaml:8 error out-of-range spec.ports[0].port'],
     ],
     [
@@ -212,7 +216,8 @@ describe('herald check', () => {
 
   it('warnings are shown, and leave the status at 0', async () => {
     const pool =
-      'apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {name: blue}\nspec:\n  blocks:\n    - cidr: 192.168.1.200/28\n';
+      'apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {name: blue}\n' +
+      'spec:\n  blocks:\n    - cidr: 192.168.1.200/28\n';
     world.write('x.yaml', pool);
     const { status, out } = await herald(world.path('x.yaml'));
     expect({ status, out }).toMatchObject({ status: 0, out: expect.stringContaining(':6: warning: ') });

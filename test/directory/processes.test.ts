@@ -1,3 +1,4 @@
+/** Several processes on one state directory: killed at any instant, contending, and what lock and journal bear. */
 import { spawn } from 'node:child_process';
 import {
   appendFileSync,
@@ -15,7 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Journal } from '../../src/directory/journal.ts';
-import { LockFile, LockTimeoutError } from '../../src/directory/lock.ts';
+import { LockFile } from '../../src/directory/lock.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { World } from './world.ts';
@@ -135,7 +136,7 @@ describe('the lock', () => {
     const [a, b] = [newLock(), newLock()];
     a.tryAcquire();
     const waiting = b.acquire(50);
-    await expect(waiting).rejects.toBeInstanceOf(LockTimeoutError);
+    await expect(waiting).rejects.toMatchObject({ name: 'LockTimeoutError' });
     await expect(waiting).rejects.toThrow(new RegExp(`process ${process.pid}`));
   });
 

@@ -102,7 +102,7 @@ describe('ten thousand Services', () => {
     expect(tookMs.sort((a, b) => a - b)[3]).toBeLessThan(editMaxMs);
   }, 60_000);
 
-  it('their statuses are written in one pass, found again after a restart, and the same again costs little', async () => {
+  it('their statuses are written in one pass and outlive it, and the same again costs little', async () => {
     world.write('all.yaml', all.join('---\n'));
     let store = await world.open();
     const status = {

@@ -1,7 +1,7 @@
+/** What the state directory keeps beside the manifests: statuses, identity, generation, own objects, events. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ObjectRef, RawObject } from '../../src/api/object.ts';
-import { eventsMax } from '../../src/directory/events.ts';
 import { Orphans } from '../../src/directory/orphans.ts';
 import { applyStatement, mergedStatus } from '../../src/directory/status.ts';
 import type { DirectoryStore } from '../../src/directory/store.ts';
@@ -11,6 +11,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 import { eventually } from '../support/wait.ts';
 import { World } from './world.ts';
 
+const eventsMax = 1000;
 const web: ObjectRef = { kind: 'Service', namespace: 'default', name: 'web' };
 const node: ObjectRef = { kind: 'CiliumBGPNodeConfig', namespace: '', name: 'rack0' };
 const nodeConfig = (localASN: number): RawObject => ({

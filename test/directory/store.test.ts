@@ -1,3 +1,4 @@
+/** The directory store does what any store must. */
 import { rmSync } from 'node:fs';
 import { describe } from 'vitest';
 import { storeContract } from '../contracts/store.ts';

@@ -1,3 +1,4 @@
+/** Every way in which a folder of manifests changes, and what the store makes of it. */
 import {
   appendFileSync,
   type FSWatcher,
