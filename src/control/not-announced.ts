@@ -60,7 +60,7 @@ function refusedRow(node: string, about: Partial<About>, refusal: Refusal): NotA
 /** About the node, its instances and peers. Says nothing where no object speaks of BGP at all. */
 function nodeRefusals(snapshot: Snapshot, { node, bgp }: NodeDesired): readonly NotAnnouncedRow[] {
   const kinds = ['CiliumBGPPeeringPolicy', 'CiliumBGPClusterConfig', 'CiliumBGPNodeConfig'] as const;
-  const concerned = snapshot.faulty.length > 0 || kinds.some(kind => snapshot.list(kind).length > 0);
+  const concerned = bgp.state === 'keep' || kinds.some(kind => snapshot.list(kind).length > 0);
   const row = (about: Partial<About>, refusal: Refusal) => refusedRow(node.name, about, refusal);
   return [
     ...(concerned ? bgp.refusals.map(refusal => row({}, refusal)) : []),

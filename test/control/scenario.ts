@@ -111,7 +111,7 @@ function readHost({ links = [], defaultRoutes = [] }: NonNullable<Head['host']>)
   };
 }
 
-/** Objects that parsing refuses are told to the builder as a store does it: what was good before stays. */
+/** An object that parsing refuses after an edit leaves what was good before, as it does at an API server. */
 export function put(builder: SnapshotBuilder, raw: unknown): void {
   const parsed = parseObject(raw);
   if (parsed.outcome === 'known') {
@@ -209,10 +209,12 @@ function peersText({ bgp }: NodeDesired): readonly string[] {
     plan.peers.map(peer => {
       const why = peer.refusals.map(({ reason, detail }) => (detail === '' ? reason : `${reason} (${detail})`));
       const { config } = peer;
+      const seconds = (ms: number) => ms / 1000;
+      const timers = config && [config.timers.connectRetryMs, config.timers.holdMs, config.timers.keepaliveMs];
       const facts = config && [
         `families ${peer.families}`,
         `port ${config.transport.port}`,
-        `timers ${config.timers.connectRetryMs / 1000}/${config.timers.holdMs / 1000}/${config.timers.keepaliveMs / 1000}`,
+        `timers ${timers?.map(seconds).join('/')}`,
         ...(config.transport.ttl === undefined ? [] : [`ttl ${config.transport.ttl}`]),
         ...(config.transport.localAddress === undefined
           ? []
