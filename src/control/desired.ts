@@ -29,6 +29,7 @@ import type { ControlSettings, HostFacts } from './settings.ts';
 
 /** A BGP speaker that ought to run on the node, and all it ought to announce. */
 export interface DesiredInstance extends Routes {
+  /** The same value while nothing in it changed. */
   readonly plan: InstancePlan;
 }
 
@@ -68,7 +69,8 @@ export function desiredForNode(
 }
 
 interface Running {
-  readonly plan: Stable<RoutePlan>;
+  readonly plan: Stable<InstancePlan>;
+  readonly routes: Stable<RoutePlan>;
   readonly table: RouteTable;
 }
 
@@ -78,6 +80,7 @@ export class NodeControl {
   readonly #settings: ControlSettings;
   readonly #facts = new Stable<NodeFacts>();
   readonly #context = new Stable<RouteContext>();
+  readonly #host = new Stable<HostFacts>();
   readonly #bgp = new Memo<readonly unknown[], BgpPlan>();
   readonly #backends = new BackendIndex();
   readonly #watch = new ServiceWatch();
@@ -92,7 +95,8 @@ export class NodeControl {
     this.#settings = settings;
   }
 
-  desired(snapshot: Snapshot, host?: HostFacts): NodeDesired {
+  desired(snapshot: Snapshot, seen?: HostFacts): NodeDesired {
+    const host = seen && this.#host.keep(seen);
     const node = this.#facts.keep(nodeFacts(snapshot, this.#name, this.#settings.ipam, host));
     this.#backends.update(snapshot);
     const changes = this.#watch.take(snapshot);
@@ -133,8 +137,10 @@ export class NodeControl {
     return plan.instances.map(instance => {
       const running = this.#running.get(instance.name) ?? startRunning();
       this.#running.set(instance.name, running);
-      const routes = running.plan.keep(instance.routes);
-      return { plan: instance, ...running.table.update(routes, context, snapshot, changes, this.#backends) };
+      // Peers may change while what they are told does not, and the other way round.
+      const routes = running.routes.keep(instance.routes);
+      const plan = running.plan.keep({ ...instance, routes });
+      return { plan, ...running.table.update(routes, context, snapshot, changes, this.#backends) };
     });
   }
 
@@ -150,7 +156,7 @@ export class NodeControl {
 }
 
 function startRunning(): Running {
-  return { plan: new Stable(), table: new RouteTable() };
+  return { plan: new Stable(), routes: new Stable(), table: new RouteTable() };
 }
 
 /** Answers again and again for the cluster. */

@@ -308,6 +308,7 @@ describe('what a change does not touch', () => {
     touch(builder);
     const after = control.desired(builder.snapshot());
     expect(before.bgp.instances[0]?.announcements).toHaveLength(3);
+    expect(after.bgp.instances[0]?.plan).toBe(before.bgp.instances[0]?.plan);
     for (const [i, each] of (before.bgp.instances[0]?.announcements ?? []).entries())
       if (i !== 1) expect(after.bgp.instances[0]?.announcements[i]).toBe(each);
     expect(after.bgp.instances[0]?.announcements).toEqual(before.bgp.instances[0]?.announcements);
