@@ -312,7 +312,7 @@ export class DirectoryStore implements Store {
       this.#builder.put(kind, parsed.object);
       this.#builder.fault({ ref, generation: metadata.generation, faults: [...parsed.warnings, ...more] });
     } else if (parsed.outcome === 'refused' && isKind(ref.kind)) {
-      this.#builder.delete(ref.kind, ref.namespace, ref.name);
+      // As an API server, which refuses the edit: what was understood before goes on counting.
       this.#builder.fault({ ref, generation: parsed.generation, faults: [...parsed.faults, ...more] });
     }
   }
