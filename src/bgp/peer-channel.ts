@@ -14,7 +14,7 @@ import type { PeerCounters } from './peer-counters.ts';
 import { asTold } from './peer-restart.ts';
 import type { PeerRoutes } from './peer-routes.ts';
 import { decodeRouteRefresh } from './route-refresh.ts';
-import { dueEvent, type Session, type SessionEffect, type SessionEvent, step } from './session.ts';
+import { dueEvent, nextDeadlineMs, type Session, type SessionEffect, type SessionEvent, step } from './session.ts';
 import { type LocalIdentity, type Negotiated, negotiate, openFor } from './session-negotiate.ts';
 import type {
   AttemptId,
@@ -66,16 +66,23 @@ export interface ChannelOwner {
 const keepalive = encodeMessage('keepalive');
 
 export class Channel {
-  session: Session;
+  #session: Session;
+  /** When it wants `tick`; Infinity: not by itself. */
+  deadlineMs: number;
   attempt: AttemptId | undefined;
   connection: Connection | undefined;
   readonly owner: ChannelOwner;
   readonly #host: ChannelHost;
 
   constructor(session: Session, owner: ChannelOwner, host: ChannelHost) {
-    this.session = session;
+    this.#session = session;
+    this.deadlineMs = nextDeadlineMs(session);
     this.owner = owner;
     this.#host = host;
+  }
+
+  get session(): Session {
+    return this.#session;
   }
 
   /** Who opened the connection it has. */
@@ -85,7 +92,7 @@ export class Channel {
 
   dispatch(event: SessionEvent, nowMs: number): void {
     const owner = this.owner;
-    const before = this.session;
+    const before = this.#session;
     const [next, effects] = step(before, event, {
       nowMs,
       random: () => this.#host.random(),
@@ -94,7 +101,8 @@ export class Channel {
       failures: owner.failures,
       negotiate: open => negotiate(owner.config, owner.self, this.#sentOpen, open),
     });
-    this.session = next;
+    this.#session = next;
+    this.deadlineMs = nextDeadlineMs(next);
     for (const effect of effects) this.#perform(before, effect, nowMs);
     if (effects.length > 0) owner.settle();
   }

@@ -15,13 +15,16 @@ import type { DownReason } from './speaker-effect.ts';
 export class PeerRoutes {
   readonly slot: number;
   readonly #rib: Rib;
+  /** Told whenever peers may have octets waiting that had none. */
+  readonly #changed: () => void;
   #negotiated: Negotiated | undefined;
   #kept: Kept | undefined;
   /** Families whose initial table the peer has told to the end, in this session. */
   readonly #ended = new Set<Family>();
 
-  constructor(rib: Rib, slot: number) {
+  constructor(rib: Rib, slot: number, changed: () => void) {
     this.#rib = rib;
+    this.#changed = changed;
     this.slot = slot;
   }
 
@@ -40,7 +43,7 @@ export class PeerRoutes {
 
   up(view: PeerView, negotiated: Negotiated, config: PeerConfig, nowMs: number): void {
     const { kept, flush } = afterReturn(this.#kept, negotiated, config.gracefulRestart, nowMs);
-    for (const family of flush) this.#rib.flushStale(this.slot, family);
+    for (const family of flush) this.#flush(family);
     this.#kept = kept;
     this.#negotiated = negotiated;
     this.#ended.clear();
@@ -54,6 +57,7 @@ export class PeerRoutes {
     this.flush();
     const families = familiesToKeep(negotiated, reason);
     this.#rib.peerDown(this.slot, families);
+    this.#changed();
     this.#negotiated = undefined;
     const restartMs = negotiated.gracefulRestart?.restartMs ?? 0;
     this.#kept = families.length === 0 ? undefined : { families, untilMs: nowMs + restartMs };
@@ -61,8 +65,13 @@ export class PeerRoutes {
 
   /** Withdraws whatever is kept from before. */
   flush(): void {
-    for (const family of this.stale) this.#rib.flushStale(this.slot, family);
+    for (const family of this.stale) this.#flush(family);
     this.#kept = undefined;
+  }
+
+  #flush(family: Family): void {
+    this.#rib.flushStale(this.slot, family);
+    this.#changed();
   }
 
   tick(nowMs: number): void {
@@ -72,6 +81,7 @@ export class PeerRoutes {
   /** One UPDATE. Throws BgpError where the session has to end (RFC 7606). */
   update(bytes: Uint8Array, at: number, end: number): UpdateOutcome {
     const outcome = this.#rib.receiveUpdate(this.slot, bytes, at, end);
+    this.#changed();
     if (outcome.endOfRib !== undefined) this.#endOfRib(outcome.endOfRib);
     return outcome;
   }
@@ -80,7 +90,7 @@ export class PeerRoutes {
     this.#ended.add(family);
     const kept = this.#kept;
     if (kept === undefined || !kept.families.includes(family)) return;
-    this.#rib.flushStale(this.slot, family);
+    this.#flush(family);
     const families = kept.families.filter(each => each !== family);
     this.#kept = families.length === 0 ? undefined : { ...kept, families };
   }
@@ -90,6 +100,7 @@ export class PeerRoutes {
     const family = Family.of(afi, safi);
     const negotiated = this.#negotiated;
     if (family === undefined || negotiated === undefined || !negotiated.families.includes(family)) return;
+    this.#changed();
     if (subtype === REFRESH_REQUEST) this.#rib.refresh(this.slot, family);
     else if (!negotiated.enhancedRefresh) return;
     else if (subtype === REFRESH_BEGIN) this.#rib.refreshBegin(this.slot, family);
@@ -113,10 +124,12 @@ export class PeerRoutes {
   /** Soft changes: nothing is reset. */
   setView(view: PeerView): void {
     this.#rib.setPeer(this.slot, view);
+    this.#changed();
   }
 
   refreshOut(): void {
     for (const family of this.#negotiated?.families ?? []) this.#rib.refresh(this.slot, family);
+    this.#changed();
   }
 
   get hasOutput(): boolean {

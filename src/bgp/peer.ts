@@ -16,7 +16,7 @@ import { PeerRoutes } from './peer-routes.ts';
 import { peerView, ttlOf } from './peer-view.ts';
 import type { Rib } from './rib.ts';
 import { encodeRouteRefresh, REFRESH_REQUEST } from './route-refresh.ts';
-import { awaiting, idle, nextDeadlineMs, type Session, wasStable } from './session.ts';
+import { awaiting, idle, type Session, wasStable } from './session.ts';
 import { isRefused, type LocalIdentity, type Negotiated, negotiate, openFor } from './session-negotiate.ts';
 import type { ConnectionId, ConnectionInfo, DownReason, Endpoint, Refusal } from './speaker-effect.ts';
 
@@ -26,6 +26,8 @@ export interface PeerHost extends ChannelHost {
   readonly self: LocalIdentity;
   /** The channel is established now; `forget` ends it. */
   stands(channel: Channel): void;
+  /** Whoever stands may have something to be told. */
+  changed(): void;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -50,7 +52,7 @@ export class Peer implements ChannelOwner {
   constructor(config: PeerConfig, slot: number, host: PeerHost) {
     this.config = config;
     this.#host = host;
-    this.routes = new PeerRoutes(host.rib, slot);
+    this.routes = new PeerRoutes(host.rib, slot, () => host.changed());
     this.#primary = new Channel(idle, this, host);
   }
 
@@ -90,8 +92,8 @@ export class Peer implements ChannelOwner {
 
   /** When `tick` is wanted; Infinity: not by itself. */
   get nextMs(): number {
-    const second = this.#secondary === undefined ? NEVER : nextDeadlineMs(this.#secondary.session);
-    return Math.min(nextDeadlineMs(this.#primary.session), second, this.routes.deadlineMs, this.#startAtMs);
+    const second = this.#secondary?.deadlineMs ?? NEVER;
+    return Math.min(this.#primary.deadlineMs, second, this.routes.deadlineMs, this.#startAtMs);
   }
 
   start(nowMs: number): void {
@@ -206,6 +208,7 @@ export class Peer implements ChannelOwner {
     this.#host.stands(channel);
     this.routes.up(peerView(this.config, this.self, negotiated, connection.info), negotiated, this.config, nowMs);
     channel.tell({ kind: 'up', peer: this.config.key, families: negotiated.families });
+    if (this.routes.hasOutput) this.#host.write(connection);
   }
 
   down(before: Session, reason: DownReason, nowMs: number): void {

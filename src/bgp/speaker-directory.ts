@@ -52,7 +52,14 @@ export class Directory {
   }
 }
 
-export function addressKey(address: IpAddress, zone: string | undefined): string {
+/** What a peer of a range is configured with: it calls, we do not. */
+export function memberConfig(range: PeerConfig, { address, zone }: Pick<Endpoint, 'address' | 'zone'>): PeerConfig {
+  const key = `${range.key}/${addressKey(address, zone)}`;
+  const transport = { ...range.transport, passive: true };
+  return { ...range, key, remote: { kind: 'address', address: IpAddress.unmapped(address), zone }, transport };
+}
+
+function addressKey(address: IpAddress, zone: string | undefined): string {
   const text = IpAddress.format(IpAddress.unmapped(address));
   return zone === undefined ? text : `${text}%${zone}`;
 }

@@ -2,7 +2,7 @@
  * The speaker: every peer, the RIB between them, and nothing that touches a socket or a clock. The edge hands in
  * connections, octets and the time; it takes effects out, and pulls octets when a socket can take them.
  */
-import { IpAddress } from '../net/ip.ts';
+import type { IpAddress } from '../net/ip.ts';
 import type { Announcement } from './announcement.ts';
 import type { PeerConfig, SpeakerConfig } from './config.ts';
 import { changeBetween, sameValue } from './config-change.ts';
@@ -13,7 +13,7 @@ import type { Channel } from './peer-channel.ts';
 import { peerStatus } from './peer-status.ts';
 import { Rib } from './rib.ts';
 import { Deferral } from './speaker-deferral.ts';
-import { addressKey, Directory, type RangeEntry } from './speaker-directory.ts';
+import { Directory, memberConfig, type RangeEntry } from './speaker-directory.ts';
 import type { AttemptId, ConnectionId, ConnectionInfo, Effect, Refusal } from './speaker-effect.ts';
 import { type Sockets, socketsFor } from './speaker-sockets.ts';
 import type { PeerStatus } from './speaker-status.ts';
@@ -45,12 +45,15 @@ export class Speaker {
   readonly #connections = new Map<ConnectionId, Channel>();
   /** Channels in Established: those the RIB may have octets for. */
   readonly #standing = new Set<Channel>();
-  readonly #slots = new Set<number>();
+  readonly #freeSlots: number[] = [];
+  #slotsUsed = 0;
   #effects: Effect[] = [];
   #lastAttempt: AttemptId = 0;
   #nextMs = NEVER;
   /** A connection has gone, and with it perhaps a peer of a range. */
   #sweep = false;
+  /** Peers may have octets waiting that had none. */
+  #changed = false;
   #sockets: Sockets = { listeners: [], keys: [], interfaces: [] };
 
   constructor(env: SpeakerEnv) {
@@ -78,42 +81,36 @@ export class Speaker {
   announce(all: readonly Announcement[], _nowMs: number): void {
     this.#announced = all;
     this.#rib?.originate(all);
+    this.#changed = true;
     this.#settle();
   }
 
   connected(connection: ConnectionId, info: ConnectionInfo, nowMs: number): void {
     if (info.attempt === undefined) this.#accept(connection, info, nowMs);
-    else {
-      const channel = this.#attempts.get(info.attempt);
-      this.#attempts.delete(info.attempt);
-      if (channel === undefined) this.#emit({ kind: 'close', connection, last: undefined });
-      else {
-        this.#connections.set(connection, channel);
-        channel.connected(connection, info, nowMs);
-      }
-    }
-    this.#settle();
+    else this.#answered(info.attempt, connection, info, nowMs);
   }
 
   connectFailed(attempt: AttemptId, detail: string, nowMs: number): void {
     const channel = this.#attempts.get(attempt);
     this.#attempts.delete(attempt);
     channel?.connectFailed(detail, nowMs);
-    this.#settle(channel);
+    if (channel !== undefined) this.#settle(channel);
   }
 
   /** Octets as they came; the array is not kept. */
   receive(connection: ConnectionId, bytes: Uint8Array, nowMs: number): void {
     const channel = this.#connections.get(connection);
-    channel?.receive(bytes, nowMs);
+    if (channel === undefined) return;
+    channel.receive(bytes, nowMs);
     this.#settle(channel);
   }
 
   /** The other end, or the network, ended it. */
   closed(connection: ConnectionId, detail: string, nowMs: number): void {
     const channel = this.#connections.get(connection);
-    if (channel !== undefined) this.#forget(channel);
-    channel?.closed(detail, nowMs);
+    if (channel === undefined) return;
+    this.#forget(channel);
+    channel.closed(detail, nowMs);
     this.#settle(channel);
   }
 
@@ -127,9 +124,8 @@ export class Speaker {
     for (const peer of this.#peers.values()) if (peer.nextMs <= nowMs) peer.tick(nowMs);
     this.#deferral?.tick(nowMs);
     this.#sweep = true;
-    this.#settle();
     this.#nextMs = this.#deferral?.deadlineMs ?? NEVER;
-    for (const peer of this.#peers.values()) this.#nextMs = Math.min(this.#nextMs, peer.nextMs);
+    this.#settle();
   }
 
   /**
@@ -199,7 +195,10 @@ export class Speaker {
     rib.originate(this.#announced);
     if (!first || !this.#env.restarting) return;
     this.#configuredAtMs = nowMs;
-    this.#deferral = new Deferral(config.peers, nowMs, family => rib.defer(family, false));
+    this.#deferral = new Deferral(config.peers, nowMs, family => {
+      rib.defer(family, false);
+      this.#changed = true;
+    });
     for (const family of this.#deferral.families) rib.defer(family, true);
     this.#schedule(this.#deferral.deadlineMs);
   }
@@ -224,6 +223,9 @@ export class Speaker {
         if (connection.writing) return;
         connection.writing = true;
         this.#emit({ kind: 'write', connection: connection.id });
+      },
+      changed: () => {
+        this.#changed = true;
       },
       emit: effect => this.#emit(effect),
     };
@@ -259,9 +261,8 @@ export class Speaker {
   #configureRange(range: RangeEntry, config: PeerConfig, nowMs: number): void {
     range.config = config;
     for (const peer of range.members.values()) {
-      const { remote, key } = peer.config;
-      if (remote.kind === 'address')
-        this.#reconfigure(peer, memberConfig(config, key, remote.address, remote.zone), nowMs);
+      const { remote } = peer.config;
+      if (remote.kind === 'address') this.#reconfigure(peer, memberConfig(config, remote), nowMs);
     }
   }
 
@@ -274,9 +275,7 @@ export class Speaker {
 
   #add(config: PeerConfig): Peer {
     if (this.#host === undefined) throw new Error('not configured');
-    let slot = 0;
-    while (this.#slots.has(slot)) slot++;
-    this.#slots.add(slot);
+    const slot = this.#freeSlots.pop() ?? this.#slotsUsed++;
     const peer = new Peer(config, slot, this.#host);
     this.#peers.set(config.key, peer);
     return peer;
@@ -307,7 +306,7 @@ export class Speaker {
   #drop(peer: Peer): void {
     peer.routes.flush();
     this.#directory.remove(peer);
-    this.#slots.delete(peer.routes.slot);
+    this.#freeSlots.push(peer.routes.slot);
     this.#peers.delete(peer.config.key);
     this.#deferral?.removed(peer.config.key);
   }
@@ -317,7 +316,7 @@ export class Speaker {
     const outcome = typeof peer === 'string' ? peer : peer.accept(connection, info, nowMs);
     if (typeof outcome === 'object') {
       this.#connections.set(connection, outcome);
-      this.#schedule(outcome.owner.nextMs);
+      this.#settle(outcome);
       return;
     }
     const key = typeof peer === 'string' ? undefined : peer.config.key;
@@ -325,6 +324,19 @@ export class Speaker {
     this.#emit({ kind: 'close', connection, last: undefined });
     const reason = { kind: 'refused', refusal: outcome } as const;
     this.#emit({ kind: 'event', event: { kind: 'failed', peer: key, remote: info.remote, reason } });
+    this.#settle();
+  }
+
+  #answered(attempt: AttemptId, connection: ConnectionId, info: ConnectionInfo, nowMs: number): void {
+    const channel = this.#attempts.get(attempt);
+    this.#attempts.delete(attempt);
+    if (channel === undefined) {
+      this.#emit({ kind: 'close', connection, last: undefined });
+      return;
+    }
+    this.#connections.set(connection, channel);
+    channel.connected(connection, info, nowMs);
+    this.#settle(channel);
   }
 
   /** Somebody from a range, who becomes a peer for as long as it is connected. */
@@ -332,22 +344,25 @@ export class Speaker {
     const range = this.#directory.rangeOf(remote.address);
     if (range?.config.remote.kind !== 'range') return 'unknown peer';
     if (range.members.size >= range.config.remote.limit) return 'range is full';
-    const key = `${range.config.key}/${addressKey(remote.address, remote.zone)}`;
-    const peer = this.#add(memberConfig(range.config, key, remote.address, remote.zone));
-    range.members.set(key, peer);
+    const peer = this.#add(memberConfig(range.config, remote));
+    range.members.set(peer.config.key, peer);
     this.#directory.add(peer);
     peer.start(nowMs);
     return peer;
   }
 
-  /** Called at the end of everything that may have changed something. */
+  /** Called at the end of everything that may have changed something: everywhere, or with one peer. */
   #settle(channel?: Channel): void {
     if (this.#sweep) this.#sweepRanges();
-    for (const each of this.#standing)
-      if (each.connection !== undefined && !each.connection.writing && each.wantsWrite)
-        this.#host?.write(each.connection);
+    if (this.#changed) this.#wakeWriters();
     if (channel !== undefined) this.#schedule(channel.owner.nextMs);
     else for (const peer of this.#peers.values()) this.#schedule(peer.nextMs);
+  }
+
+  #wakeWriters(): void {
+    this.#changed = false;
+    for (const { connection, wantsWrite } of this.#standing)
+      if (connection !== undefined && !connection.writing && wantsWrite) this.#host?.write(connection);
   }
 
   #sweepRanges(): void {
@@ -377,9 +392,4 @@ export class Speaker {
 
 function identity({ asn, routerId, clusterId }: SpeakerConfig): unknown {
   return { asn, routerId, clusterId };
-}
-
-function memberConfig(range: PeerConfig, key: string, address: IpAddress, zone: string | undefined): PeerConfig {
-  const transport = { ...range.transport, passive: true };
-  return { ...range, key, remote: { kind: 'address', address: IpAddress.unmapped(address), zone }, transport };
 }
