@@ -4,7 +4,7 @@
  * 8654 §3; role RFC 9234 §4.1; graceful restart RFC 4724 §3 with RFC 8538 §2; four-octet AS RFC 6793 §3; enhanced
  * refresh RFC 7313 §3.1; FQDN draft-walton-bgp-hostname-capability.
  */
-import { type Reader, Writer } from '../net/bytes.ts';
+import type { Reader, Writer } from '../net/bytes.ts';
 
 export interface FamilyPair {
   readonly afi: number;
@@ -171,9 +171,10 @@ export function decodeCapability(reader: Reader): Capability | undefined {
 
 /** Number, length, value. */
 export function encodeCapability(writer: Writer, capability: Capability): void {
-  const value = new Writer(16);
-  if (capability.kind === 'unknown') value.put(capability.value);
-  else byKind.get(capability.kind)?.encode(value, capability);
-  const code = capability.kind === 'unknown' ? capability.code : (byKind.get(capability.kind)?.code ?? 0);
-  writer.u8(code).u8(value.length).put(value.finish());
+  const row = byKind.get(capability.kind);
+  const at = writer.length + 1;
+  writer.u8(capability.kind === 'unknown' ? capability.code : (row?.code ?? 0)).u8(0);
+  if (capability.kind === 'unknown') writer.put(capability.value);
+  else row?.encode(writer, capability);
+  writer.patchU8(at, writer.length - at - 1);
 }

@@ -40,7 +40,7 @@ const names: readonly (MessageName | undefined)[] = [
 ];
 
 /** A whole message around a body that is already octets. */
-export function encodeMessage(name: MessageName, body: Uint8Array = new Uint8Array(0)): Uint8Array {
+export function encodeMessage(name: MessageName, body: Uint8Array = nothing): Uint8Array {
   const writer = new Writer(HEADER_OCTETS + body.length);
   for (let i = 0; i < MARKER_OCTETS; i++) writer.u8(0xff);
   return writer
@@ -74,11 +74,13 @@ function badLength(length: number): BgpError {
 /** Takes one whole message; `at` and `end` bound its body. False: read no further. */
 export type MessageSink = (name: MessageName, bytes: Uint8Array, at: number, end: number) => boolean;
 
+const nothing = new Uint8Array(0);
+
 /** Cuts what a connection delivers into messages. Keeps at most one unfinished message. */
 export class Framer {
   /** Raise it when extended messages have been agreed on (RFC 8654 §4). */
   lengthMax = MESSAGE_OCTETS_MAX;
-  #held = new Uint8Array(0);
+  #held = nothing;
   #heldLength = 0;
   /** Length of the message being held; undefined while its header is not complete. */
   #wanted: number | undefined;
