@@ -3,20 +3,20 @@
  * peer is told about it. A prefix that several Services share stays until the last is gone; overlapping advertisements
  * on one prefix add up. Reference §2.4, §2.5.
  */
-import type { PathAttributes } from '../api/bgp-attributes.ts';
+import type { PathAttributes, ServiceAddressType } from '../api/bgp-attributes.ts';
 import type { Service } from '../api/service.ts';
 import type { Snapshot } from '../api/snapshot.ts';
 import type { Announcement } from '../bgp/announcement.ts';
 import { LargeCommunity } from '../bgp/community.ts';
-import type { Family } from '../net/ip.ts';
+import { type Family, familyBits, IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import type { BackendIndex } from './backends.ts';
-import { type Grant, mergeAttributes, type RoutePlan, type RouteSource } from './bgp-plan.ts';
+import { type Grant, mergeAttributes, type RoutePlan, type RouteSource, type ServiceRule } from './bgp-plan.ts';
 import { type RouteContext, type ServiceVisitor, visitService } from './bgp-service.ts';
 import { type Mapped, mapChanged, type ServiceChanges } from './changes.ts';
 import { ClaimTable, type Contribution } from './claim-table.ts';
 import { PrefixSet } from './prefix-set.ts';
-import { serviceFacts } from './service-address.ts';
+import { type ServiceAddress, serviceFacts } from './service-address.ts';
 
 export interface RouteClaim {
   readonly source: RouteSource;
@@ -57,11 +57,11 @@ export class RouteTable {
   ): Routes {
     const table = plan === this.#plan && context === this.#context ? this.#table : undefined;
     const current = table ?? this.#start(plan, context);
+    const collector = new Collector();
     const state = (service: Service) => {
       const facts = serviceFacts(service);
-      const contributions: RouteContribution[] = [];
-      visitService(plan, context, facts, backends, collector(facts.key, contributions));
-      current.state(facts.key, contributions);
+      visitService(plan, context, facts, backends, collector.begin(facts.key));
+      current.state(facts.key, collector.collected);
     };
     if (table === undefined) for (const service of snapshot.list('Service')) state(service);
     else {
@@ -127,17 +127,32 @@ function compareRoutes(a: Route, b: Route): number {
 }
 
 function fixedContribution({ prefix, source, grant }: RoutePlan['fixed'][number]): RouteContribution {
-  return { key: Prefix.format(prefix), place: prefix, claim: { source, grant } };
+  return { key: keyOf(prefix), place: prefix, claim: { source, grant } };
 }
 
-function collector(service: string, into: RouteContribution[]): ServiceVisitor {
-  return {
-    announce(place, { host, text }, type, { grant }) {
-      const key = place === host ? `${text}/${host.length}` : Prefix.format(place);
-      into.push({ key, place, claim: { source: { kind: 'service', service, type, address: text }, grant } });
-    },
-    refuse() {},
-  };
+/** A host route goes by its address alone, which a Service's facts have as text already. */
+function keyOf(prefix: Prefix): string {
+  const { address, length } = prefix;
+  return length === familyBits[address.family] ? IpAddress.format(address) : Prefix.format(prefix);
+}
+
+/** Takes down what is announced for one Service after the other. */
+class Collector implements ServiceVisitor {
+  collected: RouteContribution[] = [];
+  #service = '';
+
+  begin(service: string): this {
+    this.collected = [];
+    this.#service = service;
+    return this;
+  }
+
+  announce(place: Prefix, { host, text }: ServiceAddress, type: ServiceAddressType, { grant }: ServiceRule): void {
+    const source = { kind: 'service', service: this.#service, type, address: text } as const;
+    this.collected.push({ key: place === host ? text : keyOf(place), place, claim: { source, grant } });
+  }
+
+  refuse(): void {}
 }
 
 function routeRules(plan: RoutePlan, flat: Flat) {

@@ -69,7 +69,8 @@ export function visitL2Service(plan: L2Plan, facts: ServiceFacts, visitor: L2Vis
       visitor.refuse(reason, type);
       continue;
     }
-    const covering = selecting.filter(policy => policy.types.includes(type));
+    const all = selecting.every(policy => policy.types.includes(type));
+    const covering = all ? selecting : selecting.filter(policy => policy.types.includes(type));
     if (covering.length === 0) visitor.refuse('l2-kind-off', type);
     else for (const address of facts.addresses[type]) visitor.announce(address, type, covering);
   }
