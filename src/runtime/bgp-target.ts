@@ -50,8 +50,8 @@ export class BgpTarget implements Target<NodeDesired['bgp'] | undefined> {
   #source: BgpPlan['source'];
   /** When the store first told of a change that no pass has seen yet. */
   #changedAtMs: number | undefined;
-  /** The same, of the change whose routes are on their way to the sockets. */
-  #underWaySinceMs: number | undefined;
+  /** Of the change whose routes are on their way: when it came, and how many UPDATEs had been sent until then. */
+  #underWay: { readonly sinceMs: number; readonly updates: number } | undefined;
   #stopped = false;
 
   constructor(options: BgpTargetOptions) {
@@ -72,6 +72,8 @@ export class BgpTarget implements Target<NodeDesired['bgp'] | undefined> {
   async apply(desired: NodeDesired['bgp'] | undefined): Promise<void> {
     const sinceMs = this.#changedAtMs;
     this.#changedAtMs = undefined;
+    // A change that nobody had to be told of by now is no longer on its way.
+    this.#underWay = undefined;
     // Nothing can be said of what ought to be: what runs stays.
     if (this.#stopped || desired === undefined || desired.state === 'keep') return;
     this.#source = desired.source;
@@ -168,7 +170,7 @@ export class BgpTarget implements Target<NodeDesired['bgp'] | undefined> {
     const planned = desired.plan !== running.desired.plan;
     const startMs = clock.nowMs();
     const told = running.apply(desired, leaving);
-    if (told) this.#underWaySinceMs ??= sinceMs;
+    if (told && sinceMs !== undefined) this.#underWay ??= { sinceMs, updates: this.#updatesSent() };
     if (!planned && !told) return false;
     const vrouter = String(desired.plan.localAsn ?? desired.plan.name);
     metrics.observe('cilium_bgp_control_plane_reconcile_run_duration_seconds', (clock.nowMs() - startMs) / 1000, {
@@ -179,12 +181,19 @@ export class BgpTarget implements Target<NodeDesired['bgp'] | undefined> {
     return true;
   }
 
+  /** Something was sent: for the change under way, if it was an UPDATE. */
   #sent(): void {
-    const sinceMs = this.#underWaySinceMs;
-    if (sinceMs === undefined) return;
-    this.#underWaySinceMs = undefined;
+    const underWay = this.#underWay;
+    if (underWay === undefined || this.#updatesSent() === underWay.updates) return;
+    this.#underWay = undefined;
     const { clock, metrics } = this.#options;
-    metrics.observe('herald_bgp_change_to_update_seconds', (clock.nowMs() - sinceMs) / 1000);
+    metrics.observe('herald_bgp_change_to_update_seconds', (clock.nowMs() - underWay.sinceMs) / 1000);
+  }
+
+  #updatesSent(): number {
+    const nowMs = this.#options.clock.nowMs();
+    const peers = [...this.#instances.values()].flatMap(each => each.speaker.peers(nowMs));
+    return peers.reduce((sum, peer) => sum + peer.sent.update, 0);
   }
 
   /** Sessions that come and go are told beside the object that asks for them. */

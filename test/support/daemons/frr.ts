@@ -60,10 +60,7 @@ export async function startFrr(namespace: Namespace, spec: RouterSpec): Promise<
   });
   const edit = (lines: readonly string[]) => {
     // A file: a command line would be too long for thousands.
-    writeFileSync(
-      `${folder}/edit`,
-      `${[`router bgp ${spec.asn}`, ...lines, 'end'].join('\n')}\n`,
-    );
+    writeFileSync(`${folder}/edit`, `${[`router bgp ${spec.asn}`, ...lines, 'end'].join('\n')}\n`);
     namespace.run('vtysh', '--vty_socket', `${folder}/run`, '-d', 'bgpd', '-f', `${folder}/edit`);
   };
 
@@ -77,6 +74,14 @@ export async function startFrr(namespace: Namespace, spec: RouterSpec): Promise<
           if (peer.get('state').text === 'Established') seen.add(address);
       }
       return [...seen];
+    },
+    sessions() {
+      const { entries } = Json.parse(vtysh('show bgp neighbors json'));
+      return Object.fromEntries(
+        entries.flatMap(([address, peer]) =>
+          peer.get('bgpState').text === 'Established' ? [[address, countOf(peer)]] : [],
+        ),
+      );
     },
     prefixes(family) {
       const { entries } = Json.parse(vtysh(`show bgp ${family} unicast json`)).get('routes');
@@ -135,6 +140,11 @@ function config(spec: RouterSpec): string {
     lines.push(...ofFamily(spec.networks, family).map(prefix => `  network ${prefix}`), ' exit-address-family');
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Its age in seconds is rounded anew each time it is asked; these are not. */
+function countOf(peer: Json): string {
+  return ['connectionsEstablished', 'connectionsDropped'].map(name => peer.get(name).number).join(' ');
 }
 
 function nameOf(peer: PeerSpec): string {

@@ -43,6 +43,16 @@ export async function startGobgp(namespace: Namespace, spec: RouterSpec): Promis
       // Session state 6 is Established (api/gobgp.proto, PeerState.SessionState).
       return peers.flatMap(peer => (peer.get('state', 'session_state').number === 6 ? [addressOf(peer)] : []));
     },
+    sessions() {
+      const peers = Json.parse(gobgp('-j', 'neighbor')).list;
+      const standing = peers.filter(peer => peer.get('state', 'session_state').number === 6);
+      return Object.fromEntries(
+        standing.map(peer => {
+          const flops = peer.get('state', 'flops').number ?? 0;
+          return [addressOf(peer), `${peer.get('timers', 'state', 'uptime', 'seconds').number} ${flops}`];
+        }),
+      );
+    },
     prefixes: family => Json.parse(gobgp('-j', 'global', 'rib', '-a', family)).entries.map(([prefix]) => prefix),
     route: prefix => route(prefix, Json.parse(gobgp('-j', 'global', 'rib', prefix, '-a', familyOf(prefix)))),
     change,
