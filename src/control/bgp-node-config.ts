@@ -24,7 +24,7 @@ function planInstance(instance: BgpNodeInstance, inputs: NodeInputs): InstancePl
   if (instance.localASN === undefined) refusals.push(Refusal.of('no-local-asn', instance.name));
   for (const peer of instance.peers)
     if (peer.peerASN === undefined) refusals.push(Refusal.of('peer-without-asn', peer.name));
-  const planned = instance.peers.map(peer => planNodePeer(peer, instance.localASN ?? 0, inputs));
+  const planned = withoutTwins(instance.peers.map(peer => planNodePeer(peer, instance.localASN ?? 0, inputs)));
   const routerId = instance.routerID ?? inputs.node.ipv4;
   return {
     name: instance.name,
@@ -35,6 +35,18 @@ function planInstance(instance: BgpNodeInstance, inputs: NodeInputs): InstancePl
     peers: planned.map(each => each.plan),
     routes: planAdvertisements(planned, inputs),
   };
+}
+
+/** A second peer at one address would fight the first over its connections. */
+function withoutTwins(peers: readonly Speaking[]): readonly Speaking[] {
+  const seen = new Set<string>();
+  return peers.map(each => {
+    const { state, remoteText: text } = each.plan;
+    if (state === 'skip' || text === '') return each;
+    if (seen.has(text)) return { ...each, plan: unplanned(each.plan, 'skip', [Refusal.of('duplicate-peer', text)]) };
+    seen.add(text);
+    return each;
+  });
 }
 
 /** FNV-1a of the node's name: a node without an IPv4 address still needs 32 bits that are its own (RFC 6286 §2.1). */
