@@ -1,75 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Announcement } from '../../src/bgp/announcement.ts';
-import { AsPath } from '../../src/bgp/as-path.ts';
 import { wellKnownCommunities } from '../../src/bgp/community.ts';
 import { Policy } from '../../src/bgp/policy.ts';
-import { Rib } from '../../src/bgp/rib.ts';
-import type { PeerView } from '../../src/bgp/rib-view.ts';
-import {
-  announce,
-  contextOf,
-  drain,
-  formatNextHop,
-  ip,
-  peerView,
-  pfx,
-  Receiver,
-  type Said,
-  withdraw,
-} from './rib-wire.ts';
-
-/** A RIB with peers, and what each of them has heard. */
-class Net {
-  readonly rib = new Rib({ asn: 65000, routerId: 0x0a0000fe });
-  readonly views = new Map<number, PeerView>();
-  readonly receivers = new Map<number, Receiver>();
-
-  up(slot: number, more: Partial<PeerView> = {}): Receiver {
-    const view = peerView(slot, more);
-    const receiver = new Receiver(view);
-    this.views.set(slot, view);
-    this.receivers.set(slot, receiver);
-    this.rib.peerUp(slot, view);
-    return receiver;
-  }
-
-  say(slot: number, said: Said) {
-    const view = this.views.get(slot) as PeerView;
-    const body = announce(said, contextOf(view));
-    return { ...this.rib.receiveUpdate(slot, body, 0, body.length) };
-  }
-
-  lose(slot: number, prefixes: readonly string[]) {
-    const body = withdraw(prefixes);
-    return { ...this.rib.receiveUpdate(slot, body, 0, body.length) };
-  }
-
-  settle(): void {
-    for (const [slot, receiver] of this.receivers) drain(this.rib, slot, receiver);
-  }
-
-  /** What a peer holds, as text: prefix, path, next hop. */
-  heard(slot: number): string[] {
-    this.settle();
-    const routes = [...(this.receivers.get(slot)?.routes ?? [])];
-    return routes
-      .map(
-        ([prefix, held]) => `${prefix} [${AsPath.format(held.attributes.asPath ?? [])}] ${formatNextHop(held.nextHop)}`,
-      )
-      .sort();
-  }
-
-  loc(): string[] {
-    return [...this.rib.loc('ipv4-unicast'), ...this.rib.loc('ipv6-unicast')]
-      .filter(route => route.best)
-      .map(route => `${pfxText(route.prefix)} ${route.peer ?? 'own'}`);
-  }
-}
-
-const pfxText = (prefix: Announcement['prefix']) => {
-  const { address, length } = prefix;
-  return `${formatNextHop({ address })}/${length}`;
-};
+import { Net } from './rib-net.ts';
+import { formatNextHop, ip, pfx } from './rib-wire.ts';
 
 const own = (prefix: string, more: Partial<Announcement> = {}): Announcement => ({ prefix: pfx(prefix), ...more });
 
