@@ -4,13 +4,13 @@
  */
 import type { AdvertisedPathAttributes, CiliumBGPPeeringPolicy, VirtualRouter } from '../api/bgp-peering-policy.ts';
 import type { Snapshot } from '../api/snapshot.ts';
+import { sameValue } from '../net/equal.ts';
 import { familyBits, IpAddress } from '../net/ip.ts';
 import { Range } from '../net/range.ts';
 import { peersByFamily, podCidrRoutes, podPoolRoutes } from './bgp-fixed.ts';
 import { planPeer, unplanned } from './bgp-peer.ts';
 import type { AttributeRule, FixedRoute, Grant, InstancePlan, MissingRoute, PeerPlan, RoutePlan } from './bgp-plan.ts';
 import { noAttributes } from './bgp-plan.ts';
-import { sameValue } from './equal.ts';
 import { type NodeFacts, routerIdOf } from './node.ts';
 import { PrefixSet, type RangeOfPrefixes } from './prefix-set.ts';
 import { Refusal } from './reason.ts';

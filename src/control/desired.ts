@@ -20,7 +20,7 @@ import { type Routes, RouteTable } from './bgp-routes.ts';
 import type { RouteContext } from './bgp-service.ts';
 import { type ServiceChanges, ServiceWatch } from './changes.ts';
 import { collectConditions, faultConditions, type ObjectConditions } from './conditions.ts';
-import { Memo, Stable } from './equal.ts';
+import { Memo, Stable } from './keep.ts';
 import { L2Table } from './l2-addresses.ts';
 import { NodeL2, type NodeL2Address } from './l2-node.ts';
 import { type L2Plan, planL2 } from './l2-plan.ts';

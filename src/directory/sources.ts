@@ -4,9 +4,9 @@
  * missing, so that half a write takes nothing away.
  */
 import { ObjectRef, type RawObject } from '../api/object.ts';
+import { sameValue } from '../net/equal.ts';
 import { type DocumentContent, isBroken, type Manifest, type ManifestItem } from './manifest.ts';
 import { refOf } from './record.ts';
-import { sameValue } from './same.ts';
 
 export interface Source {
   readonly path: string;

@@ -4,8 +4,8 @@
  * shares it; stating something else takes it over.
  */
 import type { RawObject } from '../api/object.ts';
+import { sameValue } from '../net/equal.ts';
 import { isMapping } from './manifest.ts';
-import { sameValue } from './same.ts';
 
 /** Each manager's own statements. Two that state the same field state the same value. */
 export type Managers = Readonly<Record<string, RawObject>>;

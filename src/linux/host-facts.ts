@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { Stable } from '../control/equal.ts';
+import { Stable } from '../control/keep.ts';
 import type { DefaultRoute, HostFacts, HostLink } from '../control/settings.ts';
 import { IpAddress } from '../net/ip.ts';
 import type { Clock } from '../runtime/ports.ts';

@@ -4,8 +4,8 @@
  */
 import type { RawObject } from '../api/object.ts';
 import { type DesiredNodeConfig, isOperatorOwned } from '../control/bgp-operator.ts';
-import { sameValue } from '../control/equal.ts';
 import { nodeConfigObject } from '../control/node-config-object.ts';
+import { sameValue } from '../net/equal.ts';
 import type { Store, Target } from './ports.ts';
 
 const kind = 'CiliumBGPNodeConfig';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { forEachChange, mapChanged, withChanges } from '../../src/control/changes.ts';
-import { Stable, sameValue } from '../../src/control/equal.ts';
+import { Stable } from '../../src/control/keep.ts';
 
 interface Item {
   readonly metadata: { readonly namespace: string; readonly name: string };
@@ -71,20 +71,7 @@ describe('two sorted lists', () => {
   });
 });
 
-describe('equal values', () => {
-  it.each<[unknown, unknown, boolean]>([
-    [1n, 1n, true],
-    [{ a: [1, { b: 2n }] }, { a: [1, { b: 2n }] }, true],
-    [{ a: undefined }, {}, false],
-    [[1, 2], [2, 1], false],
-    [new Set(['a']), new Set(['a']), true],
-    [new Map([['a', 1]]), new Map([['a', 2]]), false],
-    [{ equals: () => true }, { equals: () => false }, true],
-    [null, {}, false],
-  ])('%o and %o: %s', (a, b, same) => {
-    expect(sameValue(a, b)).toBe(same);
-  });
-
+describe('Stable', () => {
   it('an equal successor is answered with the value that was there', () => {
     const stable = new Stable<{ readonly a: readonly number[] }>();
     const first = stable.keep({ a: [1] });
