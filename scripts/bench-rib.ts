@@ -1,6 +1,7 @@
 /**
- * The RIB by itself, without sockets: a synthetic full table is received, decided, told to one peer or thirty, withdrawn, and
- * changed one prefix at a time. Prints seconds of CPU and resident memory. `node scripts/bench-rib.ts [case]`; without a case, each in a process of its own.
+ * The RIB by itself, without sockets: a synthetic full table is received, decided, told to one peer or thirty,
+ * withdrawn, and changed one prefix at a time. Prints seconds of CPU and resident memory. `node scripts/bench-rib.ts
+ * [case]`; without a case, each in a process of its own.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { Policy } from '../src/bgp/policy.ts';
 import { Rib } from '../src/bgp/rib.ts';
 import type { PeerView } from '../src/bgp/rib-view.ts';
+import { Writer } from '../src/net/bytes.ts';
 import { IpAddress } from '../src/net/ip.ts';
 
 const PULL_OCTETS = 65_536;
@@ -16,15 +18,20 @@ const READ_OCTETS = 65_536;
 /** Says that this process is to write a load. */
 const WRITE = '--write';
 
-/** A small generator of its own, so that every run has the same table. */
-function random(seed: number): () => number {
+/**
+ * A small generator of its own, so that every run has the same table: whole numbers between two others, both
+ * included.
+ */
+function generator(seed: number): (from: number, to: number) => number {
   let state = seed >>> 0;
-  return () => {
+  return (from, to) => {
     state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
     const mixed = Math.imul(state ^ (state >>> 12), 0x297a2d39);
-    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
+    return from + Math.floor((((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32) * (to - from + 1));
   };
 }
+
+type Pick = ReturnType<typeof generator>;
 
 /** UPDATE bodies in a row, each behind its length in two octets; withdrawals of all of it follow the announcements. */
 interface Load {
@@ -33,92 +40,89 @@ interface Load {
   readonly announced: number;
 }
 
-/** Twenty prefixes in each /16, most of them /24; one attribute set for 3 to 11 of them; sets in random order. */
-function writeFullTable(file: string, prefixes: number): number {
-  const rnd = random(7);
-  const pick = (from: number, to: number) => from + Math.floor(rnd() * (to - from + 1));
-  const bytes = new Uint8Array(prefixes * 26 + 65_536);
-  let to = 0;
-  const put = (...octets: number[]) => {
-    for (const octet of octets) bytes[to++] = octet;
-  };
-  const word = (value: number) => put(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
-  const close = (begin: number) => {
-    bytes[begin - 2] = (to - begin) >>> 8;
-    bytes[begin - 1] = (to - begin) & 255;
-  };
-  const nlri: number[][] = [];
-  for (let block = 0; nlri.length < prefixes; block++) {
-    const net = (1 << 24) + (block << 16);
-    const seen = new Set<number>();
-    for (let i = 0; i < 20 && nlri.length < prefixes; ) {
-      const length = rnd() < 0.6 ? 24 : pick(16, 23);
+interface Ipv4Prefix {
+  readonly length: number;
+  readonly address: number;
+}
+
+/** Twenty in each /16, most of them /24. */
+function somePrefixes(count: number, pick: Pick): Ipv4Prefix[] {
+  const all: Ipv4Prefix[] = [];
+  for (let net = 1 << 24; all.length < count; net += 1 << 16) {
+    const block = new Map<string, Ipv4Prefix>();
+    while (block.size < 20) {
+      const length = pick(1, 10) <= 6 ? 24 : pick(16, 23);
       const address = (net | (pick(0, 255) << 8)) & (-1 << (32 - length));
-      const key = (address ^ length) >>> 0;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      nlri.push([length, address]);
-      i++;
+      block.set(`${address}/${length}`, { address, length });
     }
+    all.push(...block.values());
   }
-  const sets: number[] = [];
-  for (let at = 0; at < prefixes; ) {
-    sets.push(at);
-    at += pick(3, 11);
-  }
-  const order = sets.map((at, i) => ({ at, end: sets[i + 1] ?? prefixes }));
-  for (let i = order.length - 1; i > 0; i--) {
+  return all.slice(0, count);
+}
+
+/** Groups of 3 to 11, in random order. */
+function shuffledGroups<T>(all: readonly T[], pick: Pick): T[][] {
+  const groups: T[][] = [];
+  for (let at = 0; at < all.length; at += groups.at(-1)?.length ?? 1) groups.push(all.slice(at, at + pick(3, 11)));
+  for (let i = groups.length - 1; i > 0; i--) {
     const j = pick(0, i);
-    [order[i], order[j]] = [order[j] as (typeof order)[0], order[i] as (typeof order)[0]];
+    [groups[i], groups[j]] = [groups[j] as T[], groups[i] as T[]];
   }
-  const prefix = ([length, address]: number[]) => {
-    put(length as number);
-    for (let bits = 0; bits < (length as number); bits += 8) put(((address as number) >>> (24 - bits)) & 255);
+  return groups;
+}
+
+function someAttributes(to: Writer, pick: Pick): void {
+  const hops = pick(3, 6);
+  to.u24(0x400101)
+    .u8(0)
+    .u24(0x400200 + 2 + 4 * hops)
+    .u8(2)
+    .u8(hops)
+    .u32(65001);
+  for (let i = 1; i < hops; i++) to.u32(pick(1000, 400_000));
+  to.u24(0x400304).u32(0x0a000002);
+  if (pick(1, 5) === 1) to.u24(0x800404).u32(pick(0, 1000));
+  if (pick(1, 10) === 1) to.u24(0xc00708).u32(pick(1000, 60_000)).u32(pick(1, 1e9));
+  const communities = pick(0, 10);
+  if (communities > 0) to.u24(0xc00800 + 4 * communities);
+  for (let i = 0; i < communities; i++) to.u16(pick(1000, 60_000)).u16(pick(0, 5000));
+  if (pick(1, 10) === 1) to.u24(0xc0200c).u32(pick(1, 1e6)).u32(pick(1, 1e6)).u32(pick(1, 1e6));
+}
+
+function putPrefixes(to: Writer, prefixes: readonly Ipv4Prefix[]): void {
+  for (const { length, address } of prefixes) {
+    to.u8(length);
+    for (let bits = 0; bits < length; bits += 8) to.u8((address >>> (24 - bits)) & 255);
+  }
+}
+
+/** Writes a table as `Load` describes it; returns the octets of the announcements. */
+function writeFullTable(file: string, count: number): number {
+  const pick = generator(7);
+  const out = new Writer(count * 24);
+  const groups = shuffledGroups(somePrefixes(count, pick), pick);
+  const body = (fill: (at: number) => void) => {
+    const at = out.length + 2;
+    out.u16(0);
+    fill(at);
+    out.patchU16(at - 2, out.length - at);
   };
-  for (const { at, end } of order) {
-    const begin = to + 2;
-    put(0, 0, 0, 0, 0, 0);
-    put(0x40, 1, 1, 0);
-    const hops = pick(3, 6);
-    put(0x40, 2, 2 + 4 * hops, 2, hops);
-    word(65001);
-    for (let i = 1; i < hops; i++) word(pick(1000, 400_000));
-    put(0x40, 3, 4, 10, 0, 0, 2);
-    if (rnd() < 0.2) {
-      put(0x80, 4, 4);
-      word(pick(0, 1000));
-    }
-    if (rnd() < 0.1) {
-      put(0xc0, 7, 8);
-      word(pick(1000, 60_000));
-      word(pick(1, 1e9));
-    }
-    const communities = pick(0, 10);
-    if (communities > 0) put(0xc0, 8, 4 * communities);
-    for (let i = 0; i < communities; i++) word((pick(1000, 60_000) << 16) | pick(0, 5000));
-    if (rnd() < 0.1) {
-      put(0xc0, 32, 12);
-      for (let i = 0; i < 3; i++) word(pick(1, 1e6));
-    }
-    const length = to - begin - 4;
-    bytes[begin + 2] = length >>> 8;
-    bytes[begin + 3] = length & 255;
-    for (let i = at; i < end; i++) prefix(nlri[i] as number[]);
-    close(begin);
-  }
-  const announced = to;
-  const all = order.flatMap(({ at, end }) => nlri.slice(at, end));
-  for (let i = 0; i < all.length; i += 900) {
-    const begin = to + 2;
-    put(0, 0, 0, 0);
-    for (const each of all.slice(i, i + 900)) prefix(each);
-    const length = to - begin - 2;
-    bytes[begin] = length >>> 8;
-    bytes[begin + 1] = length & 255;
-    put(0, 0);
-    close(begin);
-  }
-  writeFileSync(file, bytes.subarray(0, to));
+  for (const group of groups)
+    body(at => {
+      out.u32(0);
+      someAttributes(out, pick);
+      out.patchU16(at + 2, out.length - at - 4);
+      putPrefixes(out, group);
+    });
+  const announced = out.length;
+  const all = groups.flat();
+  for (let i = 0; i < all.length; i += 900)
+    body(at => {
+      out.u16(0);
+      putPrefixes(out, all.slice(i, i + 900));
+      out.patchU16(at, out.length - at - 2).u16(0);
+    });
+  writeFileSync(file, out.finish());
   return announced;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Adj-RIB-In: one UPDATE's octets (RFC 4271 §4.3, RFC 4760) become paths in the tables. Everything is judged before anything is
- * applied. Attributes that the RIB has seen before cost a hash and a comparison; new ones that are ordinary a scan; only the rest goes
- * through attribute-check.ts, which knows what each error leads to (RFC 7606).
+ * Adj-RIB-In: one UPDATE's octets (RFC 4271 §4.3, RFC 4760) become paths in the tables. Everything is judged before
+ * anything is applied. Attributes that the RIB has seen before cost a hash and a comparison; new ones that are
+ * ordinary a scan; only the rest goes through attribute-check.ts, which knows what each error leads to (RFC 7606).
  */
 import {
   type AttributeCheck,
@@ -114,8 +114,8 @@ export class AdjIn {
   }
 
   /**
-   * Attributes of a message whose prefixes are all in MP_REACH_NLRI or MP_UNREACH_NLRI: the rest of them with the next hop from there is
-   * a set. False when anything is out of the ordinary.
+   * Attributes of a message whose prefixes are all in MP_REACH_NLRI or MP_UNREACH_NLRI: the rest of them with the
+   * next hop from there is a set. False when anything is out of the ordinary.
    */
   #readMultiprotocol(peer: RibPeer, bytes: Uint8Array, at: number, end: number): boolean {
     const scratch = this.#scratch;

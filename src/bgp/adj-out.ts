@@ -1,6 +1,7 @@
 /**
- * Adj-RIB-Out of one peer in one family: which prefixes the peer has been told, where it is in the change log, and the walk over the
- * whole table that an initial update or a refresh is. What it is told is decided at the moment it is written, never before.
+ * Adj-RIB-Out of one peer in one family: which prefixes the peer has been told, where it is in the change log, and
+ * the walk over the whole table that an initial update or a refresh is. What it is told is decided at the moment it
+ * is written, never before.
  */
 
 import { IpAddress } from '../net/ip.ts';

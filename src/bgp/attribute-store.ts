@@ -1,7 +1,7 @@
 /**
- * Attribute sets interned by their octets: equal sets have one id, a small integer that indexes columns. Ids are counted
- * references; a set that nobody refers to is forgotten, and its id and its place are used again for one of about its length.
- * Id 0 is no set.
+ * Attribute sets interned by their octets: equal sets have one id, a small integer that indexes columns. Ids are
+ * counted references; a set that nobody refers to is forgotten, and its id and its place are used again for one of
+ * about its length. Id 0 is no set.
  */
 import {
   discard,
@@ -21,7 +21,7 @@ const OCTETS_MIN = 65_536;
 /** Places are multiples of this many octets. */
 const GRAIN = 8;
 /** Longest set: what an extended message can hold (RFC 8654). */
-export const ATTRIBUTE_SET_MAX = 65_535;
+const ATTRIBUTE_SET_MAX = 65_535;
 
 export class AttributeStore {
   /** The octets of all sets. Replaced when it grows: read it again after `obtain`. */

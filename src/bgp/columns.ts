@@ -1,7 +1,7 @@
 /**
- * Columns: typed arrays that grow by doubling. What has not been written to yet is address space, not memory: the system gives pages
- * as they are touched. The old octets are freed at once (`ArrayBuffer.transfer` to nothing), not when the garbage collector comes
- * around, so growth never holds more than one column twice.
+ * Columns: typed arrays that grow by doubling. What has not been written to yet is address space, not memory: the
+ * system gives pages as they are touched. The old octets are freed at once (`ArrayBuffer.transfer` to nothing), not
+ * when the garbage collector comes around, so growth never holds more than one column twice.
  */
 
 export type U8 = Uint8Array<ArrayBuffer>;
@@ -17,7 +17,10 @@ export function nextCapacity(capacity: number, needed: number): number {
   return Math.max(needed, capacity * 2, CAPACITY_MIN);
 }
 
-/** The column with room for `capacity` elements, fewer or more; new ones are zero. The old array must not be used again. */
+/**
+ * The column with room for `capacity` elements, fewer or more; new ones are zero. The old array must not be used
+ * again.
+ */
 export function resizedU8(column: U8, capacity: number): U8 {
   return moved(column, new Uint8Array(capacity));
 }

@@ -1,7 +1,7 @@
 /**
- * The decision process (RFC 4271 §9.1.2.2 with RFC 4456 §9) as a table in the order it is gone through: every step keeps, of the
- * paths still in the running, those that cost least. What decided is kept with each best path, so "why this one" is data.
- * Interior cost (§9.1.2.2 e) is not a step: this speaker knows no interior routes.
+ * The decision process (RFC 4271 §9.1.2.2 with RFC 4456 §9) as a table in the order it is gone through: every step
+ * keeps, of the paths still in the running, those that cost least. What decided is kept with each best path, so "why
+ * this one" is data. Interior cost (§9.1.2.2 e) is not a step: this speaker knows no interior routes.
  */
 import { IpAddress } from '../net/ip.ts';
 import { attributeCode } from './attribute.ts';
@@ -81,7 +81,10 @@ function clusterListLength(cx: DecisionContext, paths: RibPaths, path: number): 
   return cx.attributes.valueLength / 4;
 }
 
-/** The last step: some path has to win. Paths of our own have no peer and are told apart by which announcement they are. */
+/**
+ * The last step: some path has to win. Paths of our own have no peer and are told apart by which announcement they
+ * are.
+ */
 function lastResort(cx: DecisionContext, paths: RibPaths, a: number, b: number): number {
   const [left, right] = [peer(cx, paths, a), peer(cx, paths, b)];
   const byAddress = left && right ? IpAddress.compare(left.remoteAddress, right.remoteAddress) : 0;
@@ -117,7 +120,9 @@ export class Decision {
     return this.#count === 0 ? 0 : (this.#running[0] as number);
   }
 
-  /** The step that puts an eligible path of the list out of the running; undefined for the one that wins. For readers. */
+  /**
+   * The step that puts an eligible path of the list out of the running; undefined for the one that wins. For readers.
+   */
   lostAt(paths: RibPaths, head: number, path: number): DecisionStep | undefined {
     this.#enter(paths, head);
     for (const step of steps) {

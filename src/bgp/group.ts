@@ -1,7 +1,7 @@
 /**
- * Peers that are told the same things in the same words: same export policy, capabilities and addresses of ours. What an attribute
- * set becomes on its way out is worked out once for all of them: who may be told (RFC 4456 §6, RFC 1997, RFC 9234 §5), policy, next
- * hop (RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950), and the octets.
+ * Peers that are told the same things in the same words: same export policy, capabilities and addresses of ours. What
+ * an attribute set becomes on its way out is worked out once for all of them: who may be told (RFC 4456 §6, RFC 1997,
+ * RFC 9234 §5), policy, next hop (RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950), and the octets.
  */
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
@@ -42,8 +42,8 @@ export interface ExportContext {
   readonly self: RibSelf;
   readonly attributes: RibAttributes;
   /**
-   * Sets as they go out. Each begins with the length of the next hop for MP_REACH_NLRI and that next hop; 0 when the prefixes go into
-   * the message's own field and NEXT_HOP is among the attributes.
+   * Sets as they go out. Each begins with the length of the next hop for MP_REACH_NLRI and that next hop; 0 when the
+   * prefixes go into the message's own field and NEXT_HOP is among the attributes.
    */
   readonly exports: AttributeStore;
   /** By slot. */
@@ -102,8 +102,9 @@ export class ExportGroup {
   }
 
   /**
-   * What the set, learned from `slot` in this family, becomes for prefixes of this class; 0: it is not for this group. `ownNextHop`: never
-   * another next hop than ours. Like all of the cache's answers it may be gone after the next call unless it is retained.
+   * What the set, learned from `slot` in this family, becomes for prefixes of this class; 0: it is not for this
+   * group. `ownNextHop`: never another next hop than ours. Like all of the cache's answers it may be gone after the
+   * next call unless it is retained.
    */
   lookUp(set: number, slot: number, family: number, prefixClass: number, ownNextHop: boolean): number {
     const cache = this.#cache;
@@ -147,7 +148,10 @@ export class ExportGroup {
     return made;
   }
 
-  /** Whether routes of a peer with these facts go to this group at all. Our own go to everybody; their communities are for others. */
+  /**
+   * Whether routes of a peer with these facts go to this group at all. Our own go to everybody; their communities are
+   * for others.
+   */
   #mayKnow(from: RibPeer, facts: number): boolean {
     const kind = this.#view.kind;
     if (!this.#external && !from.external && kind !== 'reflector-client' && from.view.kind !== 'reflector-client')
@@ -243,7 +247,8 @@ export class ExportGroup {
     const reflected = !this.#external && from !== undefined && !from.external;
     if (reflected || nextHop === 'unchanged') return true;
     if (nextHop === 'self') return false;
-    // An internal peer is told the next hop as it is; so is one that we serve routes to. What a user asked for goes to everybody.
+    // An internal peer is told the next hop as it is; so is one that we serve routes to. What a user asked for goes
+    // to everybody.
     return !this.#external || from === undefined || kind === 'server-client';
   }
 
@@ -265,7 +270,10 @@ export class ExportGroup {
   }
 }
 
-/** Our own address as next hop for a family, in the session's own kind if the family can have it (RFC 4760 §3, RFC 8950 §4). */
+/**
+ * Our own address as next hop for a family, in the session's own kind if the family can have it (RFC 4760 §3, RFC
+ * 8950 §4).
+ */
 function ownNextHop(view: PeerView, bits: number): Uint8Array | undefined {
   const { localAddress, localLinkLocal } = view;
   const ipv4 = localAddress.family === 'ipv4' ? localAddress : view.localIpv4;

@@ -16,7 +16,10 @@ export function nlriOctets(length: number): number {
   return 1 + ((length + 7) >>> 3);
 }
 
-/** Reads the 32 bits beginning `index` octets into a prefix; what is past its length counts as zero, whatever was sent. */
+/**
+ * Reads the 32 bits beginning `index` octets into a prefix; what is past its length counts as zero, whatever was
+ * sent.
+ */
 export function nlriWord(bytes: Uint8Array, at: number, length: number, index: number): number {
   const bits = length - index * 8;
   if (bits <= 0) return 0;

@@ -1,4 +1,7 @@
-/** Policies made ready to run: statements as functions, prefix lists as classes, and what every route gets when that is the same. */
+/**
+ * Policies made ready to run: statements as functions, prefix lists as classes, and what every route gets when that
+ * is the same.
+ */
 import { AsPath } from './as-path.ts';
 import type { PathAttributes } from './attribute.ts';
 import { LargeCommunity } from './community.ts';

@@ -1,4 +1,7 @@
-/** Prefix lists, compiled: does a row's prefix lie in any of the ranges? One look-up for each different length in the list. */
+/**
+ * Prefix lists, compiled: does a row's prefix lie in any of the ranges? One look-up for each different length in the
+ * list.
+ */
 import { IpAddress } from '../net/ip.ts';
 import { Family } from './family.ts';
 import type { PrefixRange } from './policy.ts';

@@ -1,7 +1,7 @@
 /**
  * Routing policy as a value: ordered statements, each with what it matches, what it sets, and how it ends. The first
- * statement that accepts or rejects decides; a policy that runs out of statements says `otherwise`. Policies are compiled
- * once (policy-compile.ts) and are pure: the same route always gets the same answer.
+ * statement that accepts or rejects decides; a policy that runs out of statements says `otherwise`. Policies are
+ * compiled once (policy-compile.ts) and are pure: the same route always gets the same answer.
  */
 import type { IpAddress } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
@@ -39,7 +39,10 @@ export interface Match {
   readonly asPath?: AsPathMatch | undefined;
 }
 
-/** Prefixes inside `prefix` that are `ge` to `le` bits long. Neither given: exactly `prefix`; only `ge`: up to the longest. */
+/**
+ * Prefixes inside `prefix` that are `ge` to `le` bits long. Neither given: exactly `prefix`; only `ge`: up to the
+ * longest.
+ */
 export interface PrefixRange {
   readonly prefix: Prefix;
   readonly ge?: number | undefined;
@@ -53,7 +56,9 @@ export interface CommunityMatch<T> {
   readonly none?: readonly T[] | undefined;
 }
 
-/** Each field that is given must hold. The path is read as the sequence of all its numbers, members of sets included. */
+/**
+ * Each field that is given must hold. The path is read as the sequence of all its numbers, members of sets included.
+ */
 export interface AsPathMatch {
   /** Any of these stands somewhere in the path. */
   readonly contains?: readonly number[] | undefined;

@@ -1,8 +1,9 @@
 /**
- * The attribute sets of received, imported and own routes, in one form: attributes as on a four-octet session (RFC 6793), except that
- * NEXT_HOP holds whichever next hop the prefixes have: 4 octets, 16, or 32 with a link-local one (RFC 2545 §3), wherever it
- * came from. A scan straight over the octets takes in what is ordinary, which is nearly everything, and gathers what the
- * decision process wants into columns; whatever it does not take is for attribute-check.ts to judge.
+ * The attribute sets of received, imported and own routes, in one form: attributes as on a four-octet session (RFC
+ * 6793), except that NEXT_HOP holds whichever next hop the prefixes have: 4 octets, 16, or 32 with a link-local one
+ * (RFC 2545 §3), wherever it came from. A scan straight over the octets takes in what is ordinary, which is nearly
+ * everything, and gathers what the decision process wants into columns; whatever it does not take is for
+ * attribute-check.ts to judge.
  */
 import { attributeCode, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE } from './attribute.ts';
 import { AttributeStore } from './attribute-store.ts';

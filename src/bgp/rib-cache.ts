@@ -1,6 +1,7 @@
 /**
- * A bounded memory of what attribute sets become: (set, two small numbers) → another set. Each key has one place; a new entry drives
- * out the old one. Both sets are referenced while they are in here, so ids cannot come to mean something else.
+ * A bounded memory of what attribute sets become: (set, two small numbers) → another set. Each key has one place; a
+ * new entry drives out the old one. Both sets are referenced while they are in here, so ids cannot come to mean
+ * something else.
  */
 import type { AttributeStore } from './attribute-store.ts';
 

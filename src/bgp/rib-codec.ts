@@ -1,4 +1,7 @@
-/** Attribute sets of the RIB ↔ values: for what the scan does not take, for policies that change routes, and for readers. */
+/**
+ * Attribute sets of the RIB ↔ values: for what the scan does not take, for policies that change routes, and for
+ * readers.
+ */
 import { Writer } from '../net/bytes.ts';
 import { type AttributeContext, attributeCode, FLAG_TRANSITIVE, type PathAttributes } from './attribute.ts';
 import { checkAttributes } from './attribute-check.ts';

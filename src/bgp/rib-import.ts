@@ -1,7 +1,8 @@
 /**
- * What import makes of a received attribute set: the set that takes part in the decision, or why none does. Loops are RFC 4271
- * §9.1.2 and RFC 4456 §8, our own address as next hop RFC 4271 §5.1.3, leaks RFC 9234 §5, graceful shutdown RFC 8326 §4; then policy
- * has its say. The answer is the same for all prefixes that the policy's prefix lists do not tell apart, and is kept by set.
+ * What import makes of a received attribute set: the set that takes part in the decision, or why none does. Loops are
+ * RFC 4271 §9.1.2 and RFC 4456 §8, our own address as next hop RFC 4271 §5.1.3, leaks RFC 9234 §5, graceful shutdown
+ * RFC 8326 §4; then policy has its say. The answer is the same for all prefixes that the policy's prefix lists do not
+ * tell apart, and is kept by set.
  */
 import { IpAddress } from '../net/ip.ts';
 import { attributeCode, type PathAttributes } from './attribute.ts';
@@ -52,8 +53,8 @@ export class RibImport {
   }
 
   /**
-   * The set that `raw` becomes for prefixes of this class in this family, or 0; then `reason` says why. What it gives may have no
-   * other reference than this object's: put it somewhere before asking again.
+   * The set that `raw` becomes for prefixes of this class in this family, or 0; then `reason` says why. What it gives
+   * may have no other reference than this object's: put it somewhere before asking again.
    */
   effective(raw: number, family: number, prefixClass: number): number {
     const facts = this.#attributes.facts[raw] as number;

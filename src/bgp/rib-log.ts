@@ -1,8 +1,8 @@
 /**
- * The change log of one family: rows whose route changed, in order. A reader is a position in it, so one that does not read costs
- * nothing but its place. A row is in the log once for every reader's purpose: only its newest entry counts, which is the one
- * that `version` names; older ones are passed over. What all readers have passed is forgotten; when superseded entries pile up because a
- * reader stands still, the log is written anew without them.
+ * The change log of one family: rows whose route changed, in order. A reader is a position in it, so one that does
+ * not read costs nothing but its place. A row is in the log once for every reader's purpose: only its newest entry
+ * counts, which is the one that `version` names; older ones are passed over. What all readers have passed is
+ * forgotten; when superseded entries pile up because a reader stands still, the log is written anew without them.
  */
 import type { RibRows } from './rib-rows.ts';
 
@@ -99,7 +99,10 @@ export class RibLog {
     this.#end++;
   }
 
-  /** Appends what still counts once more, in order, to an empty log, and moves every reader to the entry it was before. */
+  /**
+   * Appends what still counts once more, in order, to an empty log, and moves every reader to the entry it was
+   * before.
+   */
   #rewrite(): void {
     const [chunks, base, end] = [this.#chunks, this.#base, this.#end];
     const readers = [...this.#readers].sort((a, b) => a.cursor - b.cursor);

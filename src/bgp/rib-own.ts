@@ -1,6 +1,7 @@
 /**
- * The routes this speaker originates: the whole set each time, compared with what is there. An announcement may be for some peers
- * only, so a prefix may have several paths of our own; which peers one is for is its audience, a small number.
+ * The routes this speaker originates: the whole set each time, compared with what is there. An announcement may be
+ * for some peers only, so a prefix may have several paths of our own; which peers one is for is its audience, a small
+ * number.
  */
 import { IpAddress } from '../net/ip.ts';
 import type { Announcement } from './announcement.ts';
@@ -13,7 +14,7 @@ import { OWN_SLOT, PATH_WANTED } from './rib-paths.ts';
 import type { PathCounts, RibTable } from './rib-table.ts';
 
 /** The audience of announcements for everybody. */
-export const EVERYBODY = 0;
+const EVERYBODY = 0;
 
 export class RibOwn {
   readonly #attributes: RibAttributes;
@@ -47,7 +48,10 @@ export class RibOwn {
     return true;
   }
 
-  /** The path of ours that this peer is told, beginning with `path`, or 0: one that names the peer before one for everybody. */
+  /**
+   * The path of ours that this peer is told, beginning with `path`, or 0: one that names the peer before one for
+   * everybody.
+   */
   pathFor(table: RibTable, path: number, peer: string): number {
     const { slot, raw, next } = table.paths;
     let found = 0;
@@ -90,8 +94,8 @@ export class RibOwn {
   }
 
   /**
-   * Where the few that changed are: `gone` may have lost its announcement, `kept` did not. Undefined where an announcement is in the
-   * set twice, before or now: then only going through all of them tells which one counts.
+   * Where the few that changed are: `gone` may have lost its announcement, `kept` did not. Undefined where an
+   * announcement is in the set twice, before or now: then only going through all of them tells which one counts.
    */
   #placesOf(removed: readonly Announcement[], added: readonly Announcement[], before: number) {
     if (this.#have.reduce((sum, have) => sum + have.length / 2, 0) !== before) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Prefixes → UPDATE messages (RFC 4271 §4.3, RFC 4760): prefixes with one attribute set share messages, withdrawn ones go first. A batch
- * is gathered only as far as it is sure to fit, so nothing is ever left over.
+ * Prefixes → UPDATE messages (RFC 4271 §4.3, RFC 4760): prefixes with one attribute set share messages, withdrawn
+ * ones go first. A batch is gathered only as far as it is sure to fit, so nothing is ever left over.
  */
 import { attributeCode, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL } from './attribute.ts';
 import type { AttributeStore } from './attribute-store.ts';
@@ -48,7 +48,10 @@ export class Packer {
     return this.#entries;
   }
 
-  /** Begins a batch that may take `room` octets in messages of at most `messageMax`. `multiprotocol`: withdraw by MP_UNREACH_NLRI. */
+  /**
+   * Begins a batch that may take `room` octets in messages of at most `messageMax`. `multiprotocol`: withdraw by
+   * MP_UNREACH_NLRI.
+   */
   begin(table: RibTable, multiprotocol: boolean, messageMax: number, room: number): void {
     this.#table = table;
     this.#multiprotocol = multiprotocol;
@@ -149,7 +152,10 @@ export class Packer {
     return bucket;
   }
 
-  /** Writes prefixes of a bucket into `octets` of room at most; returns the first entry that had none, or -1. Sets `#end`. */
+  /**
+   * Writes prefixes of a bucket into `octets` of room at most; returns the first entry that had none, or -1. Sets
+   * `#end`.
+   */
   #prefixes(out: Uint8Array, entry: number, at: number, octets: number): number {
     const { rows } = this.#table as RibTable;
     const limit = at + octets;
@@ -188,7 +194,10 @@ export class Packer {
     return end;
   }
 
-  /** The start of a message that announces; returns where its prefixes go. MP_REACH_NLRI is the first attribute (RFC 7606 §5.1). */
+  /**
+   * The start of a message that announces; returns where its prefixes go. MP_REACH_NLRI is the first attribute (RFC
+   * 7606 §5.1).
+   */
   #openAnnouncement(out: Uint8Array, at: number, set: number): number {
     const { bytes } = this.#exports;
     const from = this.#exports.at(set);

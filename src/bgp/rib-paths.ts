@@ -1,5 +1,6 @@
 /**
- * The paths of one family: what each peer says about each prefix, as entries of linked lists in columns. Path 0 is no path.
+ * The paths of one family: what each peer says about each prefix, as entries of linked lists in columns. Path 0 is no
+ * path.
  */
 import { nextCapacity, resizedU8, resizedU16, resizedU32, type U8, type U16, type U32 } from './columns.ts';
 

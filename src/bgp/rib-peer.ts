@@ -18,8 +18,8 @@ export class RibPeer implements DecisionPeer {
   remoteAddress: IpAddress;
   import: RibImport;
   /**
-   * Another number for every peer there ever was, and for what a peer becomes when something changes that its routes are judged by after
-   * import: what is remembered of one is never taken for the other's.
+   * Another number for every peer there ever was, and for what a peer becomes when something changes that its routes
+   * are judged by after import: what is remembered of one is never taken for the other's.
    */
   source: number;
   /** How its UPDATEs are to be read. */

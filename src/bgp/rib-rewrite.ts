@@ -1,7 +1,8 @@
 /**
- * An attribute set on its way out, octets to octets: what changes between sessions without anybody's policy. AS_PATH RFC 4271 §5.1.2,
- * NEXT_HOP §5.1.3, MED §5.1.4, LOCAL_PREF §5.1.5; ORIGINATOR_ID and CLUSTER_LIST RFC 4456 §8; extended communities RFC 4360 §6; OTC
- * RFC 9234 §5; GRACEFUL_SHUTDOWN RFC 8326. New attributes go where their number puts them.
+ * An attribute set on its way out, octets to octets: what changes between sessions without anybody's policy. AS_PATH
+ * RFC 4271 §5.1.2, NEXT_HOP §5.1.3, MED §5.1.4, LOCAL_PREF §5.1.5; ORIGINATOR_ID and CLUSTER_LIST RFC 4456 §8;
+ * extended communities RFC 4360 §6; OTC RFC 9234 §5; GRACEFUL_SHUTDOWN RFC 8326. New attributes go where their number
+ * puts them.
  */
 import { attributeCode, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_TRANSITIVE } from './attribute.ts';
 

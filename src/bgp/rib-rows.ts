@@ -1,13 +1,13 @@
 /**
- * The prefixes of one family: each is a row, a small integer that indexes the columns. Found by open addressing over (address,
- * length) with linear probing; a removed entry is closed by shifting the following ones back, so there are no tombstones.
- * A slot holds, beside the row, how far it is from where its hash put it, and some more of the hash: so keys are hardly ever looked at in
- * vain, and moving entries needs no keys at all. Rows are used again once freed.
+ * The prefixes of one family: each is a row, a small integer that indexes the columns. Found by open addressing over
+ * (address, length) with linear probing; a removed entry is closed by shifting the following ones back, so there are
+ * no tombstones. A slot holds, beside the row, how far it is from where its hash put it, and some more of the hash:
+ * so keys are hardly ever looked at in vain, and moving entries needs no keys at all. Rows are used again once freed.
  */
 import { discard, type I32, nextCapacity, resizedI32, resizedU8, resizedU32, type U8, type U32 } from './columns.ts';
 
 /** Stands in `length` for a row that is not in use. */
-export const FREE_ROW = 255;
+const FREE_ROW = 255;
 
 const SLOT_BITS_MIN = 10;
 /** Bits of a slot for the distance; as many as fit say that it is at least that. */
@@ -33,8 +33,8 @@ export class RibRows {
   /** How often all rows have been forgotten: row numbers from before mean nothing. */
   era = 0;
   /**
-   * From the lowest bit: row + 1 in `#bits` bits, the distance in 4, and in the rest the bits of the hash that follow the `#bits` ones which
-   * said where it belongs. 0: empty.
+   * From the lowest bit: row + 1 in `#bits` bits, the distance in 4, and in the rest the bits of the hash that follow
+   * the `#bits` ones which said where it belongs. 0: empty.
    */
   #slots: I32 = new Int32Array(1 << SLOT_BITS_MIN);
   #bits = SLOT_BITS_MIN;

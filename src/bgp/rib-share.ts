@@ -1,7 +1,7 @@
 /**
- * Messages written for one member of a group, kept a while for the others: a piece is what one batch came to, from one place in the
- * change log or in a walk over the table to another. Whether it fits another member is looked at row by row, which is far less work
- * than writing it anew.
+ * Messages written for one member of a group, kept a while for the others: a piece is what one batch came to, from
+ * one place in the change log or in a walk over the table to another. Whether it fits another member is looked at row
+ * by row, which is far less work than writing it anew.
  */
 import type { RibTable } from './rib-table.ts';
 

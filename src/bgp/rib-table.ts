@@ -1,6 +1,6 @@
 /**
- * One family's routes: prefixes, their paths with the best one first, and the log of what changed. Every change to a path goes through
- * here, so that references, counts, best paths and the log always agree.
+ * One family's routes: prefixes, their paths with the best one first, and the log of what changed. Every change to a
+ * path goes through here, so that references, counts, best paths and the log always agree.
  */
 import type { Decision } from './decision.ts';
 import type { FamilyRow } from './family.ts';
@@ -42,7 +42,9 @@ export class RibTable {
     return head !== 0 && this.paths.effective[head] !== 0 ? head : 0;
   }
 
-  /** The path that `slot` has for the row, or 0. For a slot that has several, see `OWN_SLOT`, the one with this `raw`. */
+  /**
+   * The path that `slot` has for the row, or 0. For a slot that has several, see `OWN_SLOT`, the one with this `raw`.
+   */
   pathOf(row: number, slot: number, raw: number): number {
     const { slot: slots, next, raw: raws } = this.paths;
     let path = this.rows.head[row] as number;
@@ -140,7 +142,10 @@ export class RibTable {
     store.release(old);
   }
 
-  /** Puts the best path first. `had`: there was a best one, `effective` and `path` being its set and itself, or 0 when it is gone. */
+  /**
+   * Puts the best path first. `had`: there was a best one, `effective` and `path` being its set and itself, or 0 when
+   * it is gone.
+   */
   #chooseAgain(row: number, had: boolean, effective: number, path: number): void {
     const { paths, rows } = this;
     const head = rows.head[row] as number;

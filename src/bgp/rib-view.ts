@@ -33,12 +33,18 @@ export interface PeerView {
   /** The address the session runs to, and ours. */
   readonly remoteAddress: IpAddress;
   readonly localAddress: IpAddress;
-  /** Our addresses on this session's link where known: next hops for the family that the session's own address is not of. */
+  /**
+   * Our addresses on this session's link where known: next hops for the family that the session's own address is not
+   * of.
+   */
   readonly localIpv4?: IpAddress | undefined;
   readonly localIpv6?: IpAddress | undefined;
   /** Told beside a global IPv6 next hop (RFC 2545 §3). Give it only when the peer is on the link. */
   readonly localLinkLocal?: IpAddress | undefined;
-  /** Networks the peer is directly attached to with us. Next hops in them are kept for external peers (RFC 4271 §5.1.3). */
+  /**
+   * Networks the peer is directly attached to with us. Next hops in them are kept for external peers (RFC 4271
+   * §5.1.3).
+   */
   readonly connected?: readonly Prefix[] | undefined;
   /** Negotiated (RFC 4760 §8). */
   readonly families: readonly Family[];

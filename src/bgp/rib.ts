@@ -1,7 +1,7 @@
 /**
- * The routing information bases of one speaker (RFC 4271 §3.2): what peers said (Adj-RIB-In), what was chosen (Loc-RIB), and
- * what each peer is to be told (Adj-RIB-Out, pulled as octets when its socket can take them). A peer is a slot, a small
- * integer that the speaker allocates and may use again once `peerDown` kept nothing.
+ * The routing information bases of one speaker (RFC 4271 §3.2): what peers said (Adj-RIB-In), what was chosen
+ * (Loc-RIB), and what each peer is to be told (Adj-RIB-Out, pulled as octets when its socket can take them). A peer
+ * is a slot, a small integer that the speaker allocates and may use again once `peerDown` kept nothing.
  */
 import { AdjIn } from './adj-in.ts';
 import { AdjOut, type AdjOutContext } from './adj-out.ts';
@@ -23,9 +23,7 @@ import { RibTable } from './rib-table.ts';
 import type { AdvertisedView, PeerCounts, PeerView, RibCounts, RibSelf, RouteView, UpdateOutcome } from './rib-view.ts';
 
 /** Slots run from 0 to here. */
-export const SLOT_MAX = 65_533;
-/** `pull` needs this much room, or as much as an extended message when they are negotiated (RFC 8654). */
-export const PULL_OCTETS_MIN = 4096;
+const SLOT_MAX = 65_533;
 
 export class Rib {
   readonly #self: RibSelf;
@@ -78,7 +76,10 @@ export class Rib {
     }
   }
 
-  /** The session is gone. Families in `keep` keep their routes, marked stale (RFC 4724 §4.2); all other routes are withdrawn. */
+  /**
+   * The session is gone. Families in `keep` keep their routes, marked stale (RFC 4724 §4.2); all other routes are
+   * withdrawn.
+   */
   peerDown(slot: number, keep: readonly Family[]): void {
     const peer = this.#peer(slot);
     for (const [index, out] of peer.out.entries()) {
@@ -132,7 +133,9 @@ export class Rib {
     this.#own.replace(all);
   }
 
-  /** Policies or another soft part of an established session changed: what differs is re-evaluated, nothing is reset. */
+  /**
+   * Policies or another soft part of an established session changed: what differs is re-evaluated, nothing is reset.
+   */
   setPeer(slot: number, view: PeerView): void {
     const peer = this.#peer(slot);
     this.#becomes(peer, view, new RibImport(this.#attributes, this.#self, view, compilePolicy(view.import)));
@@ -161,8 +164,9 @@ export class Rib {
   }
 
   /**
-   * Writes whole messages to `out` from `at` on, as many as fit, and returns how many octets. Needs room for one message of
-   * the largest size. The newest state wins: what changed twice since the last call is told once.
+   * Writes whole messages to `out` from `at` on, as many as fit, and returns how many octets. Needs room for one
+   * message of the largest size: 4096 octets, or 65,535 with extended messages (RFC 8654). The newest state wins:
+   * what changed twice since the last call is told once.
    */
   pull(slot: number, out: Uint8Array, at: number): number {
     const adj = this.#peers[slot]?.out;

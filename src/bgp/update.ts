@@ -21,7 +21,10 @@ export const UpdateParts = {
     return { withdrawnAt: 0, withdrawnEnd: 0, attributesAt: 0, attributesEnd: 0, nlriEnd: 0 };
   },
 
-  /** Reads the two lengths of the body from `at` to `end`. Throws BgpError when they do not fit into it (RFC 4271 §6.3). */
+  /**
+   * Reads the two lengths of the body from `at` to `end`. Throws BgpError when they do not fit into it (RFC 4271
+   * §6.3).
+   */
   read(parts: UpdateParts, bytes: Uint8Array, at: number, end: number): void {
     if (end - at < 4) throw new BgpError(Notification.of('malformed attribute list'));
     const withdrawn = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);

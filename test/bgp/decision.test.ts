@@ -1,3 +1,4 @@
+/** Every step of the decision process, both orders of arrival (RFC 4271 §9.1.2.2, RFC 4456 §9). */
 import { describe, expect, it } from 'vitest';
 import type { PathAttributes } from '../../src/bgp/attribute.ts';
 import type { DecisionStep } from '../../src/bgp/decision.ts';

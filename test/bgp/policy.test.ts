@@ -1,3 +1,7 @@
+/**
+ * Policy statements: each thing they match, each thing they set, and what changing one does to an established
+ * session.
+ */
 import { describe, expect, it } from 'vitest';
 import type { PathAttributes } from '../../src/bgp/attribute.ts';
 import { type Match, Policy, type Statement } from '../../src/bgp/policy.ts';

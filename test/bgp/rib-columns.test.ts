@@ -1,3 +1,4 @@
+/** What the RIB is built from: rows, change log, interned sets, caches, prefixes on the wire (RFC 4271 §4.3). */
 import { describe, expect, it } from 'vitest';
 import { AttributeStore } from '../../src/bgp/attribute-store.ts';
 import { Bits } from '../../src/bgp/columns.ts';
@@ -103,7 +104,7 @@ describe('RibLog', () => {
     expect(rows.size).toBe(0);
   });
 
-  it('a reader that stands still costs no more than its rows: the log is written anew, and nobody misses anything', () => {
+  it('for a reader that stands still the log is written anew, and nobody misses anything', () => {
     const { rows, log } = filled(100);
     const pick = generator(3);
     const [still, late] = [{ cursor: 0 }, { cursor: 0 }];

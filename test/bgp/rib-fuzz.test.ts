@@ -1,3 +1,4 @@
+/** Mutated UPDATE bodies against every kind of session (RFC 4271 §6.3, RFC 7606). */
 import { describe, expect, it } from 'vitest';
 import { wellKnownCommunities } from '../../src/bgp/community.ts';
 import { BgpError } from '../../src/bgp/error.ts';

@@ -1,6 +1,6 @@
 /**
- * A RIB that anybody can check by reading: maps of values, everything worked out anew each time it is asked. The real one has to
- * agree with it.
+ * A RIB that anybody can check by reading: maps of values, everything worked out anew each time it is asked. The real
+ * one has to agree with it.
  */
 
 import type { Announcement } from '../../src/bgp/announcement.ts';

@@ -1,3 +1,4 @@
+/** The RIB against a RIB of maps (rib-model.ts), over random orders of everything that can happen to it. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Announcement } from '../../src/bgp/announcement.ts';

@@ -1,3 +1,7 @@
+/**
+ * Graceful restart (RFC 4724), route refresh (RFC 2918, RFC 7313), and errors in UPDATE (RFC 7606), as the RIB sees
+ * them.
+ */
 import { describe, expect, it } from 'vitest';
 import { Family } from '../../src/bgp/family.ts';
 import { Net } from './rib-net.ts';

@@ -1,4 +1,7 @@
-/** UPDATE messages for tests of the RIB: written from values, and read back as a receiver would, without any of the RIB's own code. */
+/**
+ * UPDATE messages for tests of the RIB: written from values, and read back as a receiver would, without any of the
+ * RIB's own code.
+ */
 
 import { AsPath } from '../../src/bgp/as-path.ts';
 import type { AttributeContext, PathAttributes } from '../../src/bgp/attribute.ts';
