@@ -1,7 +1,8 @@
 /** `herald bgp …`: what a running speaker holds, as tables for people and as JSON. */
 
 import type { RoutesJson } from '../runtime/speaker-routes.ts';
-import type { PeerJson, PoliciesJson, RouteJson, SummaryJson } from '../runtime/speaker-views.ts';
+import type { PoliciesJson, SummaryJson } from '../runtime/speaker-views.ts';
+import { addressOf, details, peersByFamily, peerTable, routesAsCilium, routeTable } from './bgp-tables.ts';
 import { ask, socketOption } from './client.ts';
 import { CommandError, defineCommand, numberOption, outputOption, UsageError } from './command.ts';
 import { json, table } from './table.ts';
@@ -36,7 +37,7 @@ export const bgpPeers = defineCommand({
   name: 'bgp peers',
   operands: '[PEER]',
   count: { min: 0, max: 1 },
-  about: `Every peer with what was negotiated; one peer with everything there is to say about it.
+  about: `Every peer, a row for each of its families; one peer with everything there is to say about it.
 
   herald bgp peers
   herald bgp peers 10.0.0.2`,
@@ -44,43 +45,73 @@ export const bgpPeers = defineCommand({
   async run({ args, options, streams }) {
     const { peers } = (await ask(options.socket, '/bgp/summary')) as SummaryJson;
     const [key] = args;
-    const chosen = key === undefined ? peers : peers.filter(each => each.peer === key);
+    const chosen = key === undefined ? peers : peers.filter(each => each.peer === key || addressOf(each) === key);
     if (chosen.length === 0 && key !== undefined) throw new CommandError(`there is no peer '${key}'`);
     if (options.output === 'json') streams.out(json(chosen));
-    else streams.out(key === undefined ? peerTable(chosen) : chosen.map(details).join('\n'));
+    else streams.out(key === undefined ? peersByFamily(chosen) : chosen.map(details).join('\n'));
     return 0;
   },
 });
 
 export const bgpRoutes = defineCommand({
   name: 'bgp routes',
-  operands: 'loc|in|out [ipv4|ipv6] [PREFIX|ADDRESS]',
-  count: { min: 1, max: 3 },
+  operands: 'loc|in|out|available|advertised [ipv4|ipv6] [unicast] [vrouter ASN] [peer ADDRESS] [PREFIX|ADDRESS]',
+  count: { min: 0, max: 8 },
   about: `Routes: chosen ones and their rivals (loc, with the step that decided), what peers said (in), what peers are
-told (out). A prefix shows itself, an address the prefixes that hold it.
+told (out). A prefix shows itself, an address the prefixes that hold it. In the words and columns of Cilium's command
+line: our own routes (available), and what each peer is told of them (advertised).
 
+  herald bgp routes available ipv4 unicast
+  herald bgp routes advertised ipv6 unicast peer 10.0.0.2
   herald bgp routes loc ipv4
-  herald bgp routes in --peer 10.0.0.2
   herald bgp routes loc 192.0.2.1`,
   options: {
     ...shared,
     peer: { type: 'string', value: 'PEER', about: 'only this peer: its name or address' },
+    instance: { type: 'string', value: 'INSTANCE', about: 'only this BGP instance: its name or AS number' },
     limit: { type: 'string', default: '1000', value: 'ROWS', about: 'at most so many rows' },
   },
   async run({ args, options, streams }) {
-    const [which = '', ...rest] = args;
-    if (!['loc', 'in', 'out'].includes(which)) throw new UsageError(`routes takes loc, in or out, not '${which}'`);
-    const query = new URLSearchParams({ table: which });
-    for (const word of rest) query.set(word === 'ipv4' || word === 'ipv6' ? 'family' : 'prefix', word);
+    const [which = 'available', ...rest] = args;
+    const table = tables[which];
+    if (table === undefined) throw new UsageError(`routes takes ${Object.keys(tables).join(', ')}, not '${which}'`);
+    const query = routeQuery(rest);
+    query.set('table', table);
+    if (which === 'available') query.set('own', '');
+    if (args.length === 0) query.set('family', 'ipv4');
     if (options.peer !== undefined) query.set('peer', options.peer);
+    if (options.instance !== undefined) query.set('instance', options.instance);
     query.set('limit', String(numberOption('limit', options.limit, { min: 1, max: 100_000 })));
     const answer = (await ask(options.socket, `/bgp/routes?${query}`)) as RoutesJson;
     if (options.output === 'json') streams.out(json(answer.routes));
+    else if (which === 'available' || which === 'advertised') streams.out(routesAsCilium(which, answer.routes));
     else streams.out(routeTable(which, answer.routes));
     if (answer.truncated) streams.err(`herald: there are more than ${answer.routes.length}; --limit shows them\n`);
     return 0;
   },
 });
+
+const tables: Readonly<Record<string, string>> = {
+  available: 'loc',
+  advertised: 'out',
+  loc: 'loc',
+  in: 'in',
+  out: 'out',
+};
+
+/** The words after the table's: each by itself, but for those that say what the next one is. */
+function routeQuery(words: readonly string[]): URLSearchParams {
+  const query = new URLSearchParams();
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] ?? '';
+    if (word === 'unicast') continue;
+    if (word === 'ipv4' || word === 'ipv6') query.set('family', word);
+    else if (word === 'vrouter' || word === 'instance') query.set('instance', words[++i] ?? '');
+    else if (word === 'peer' || word === 'neighbor') query.set('peer', words[++i] ?? '');
+    else query.set('prefix', word);
+  }
+  return query;
+}
 
 export const bgpPolicies = defineCommand({
   name: 'bgp policies',
@@ -111,99 +142,3 @@ export const bgpPolicies = defineCommand({
     return 0;
   },
 });
-
-function peerTable(peers: readonly PeerJson[]): string {
-  const rows = peers.map(peer => {
-    const counts = Object.values(peer.families);
-    const sum = (pick: 'received' | 'accepted' | 'advertised') =>
-      counts.reduce((total, each) => total + (each?.[pick] ?? 0), 0);
-    const asn = peer.asn ?? peer.configuredAsn;
-    const up = peer.upSeconds === undefined ? '' : duration(peer.upSeconds);
-    return [
-      peer.peer,
-      asn,
-      peer.state,
-      up,
-      sum('received'),
-      sum('accepted'),
-      sum('advertised'),
-      peer.upSeconds === undefined ? peer.lastError : '',
-    ];
-  });
-  return table(['PEER', 'ASN', 'STATE', 'UP', 'RECEIVED', 'ACCEPTED', 'ADVERTISED', 'LAST ERROR'], rows);
-}
-
-function details(peer: PeerJson): string {
-  const { received, sent } = peer.messages;
-  const messages = (Object.keys(received) as (keyof typeof received)[]).map(kind => [kind, received[kind], sent[kind]]);
-  const lines: readonly (readonly [string, string | number | undefined])[] = [
-    ['peer', peer.peer],
-    ['description', peer.description],
-    ['state', peer.state],
-    ['AS number', peer.asn ?? peer.configuredAsn],
-    ['router ID', peer.routerId],
-    ['local', peer.local],
-    ['remote', peer.remote],
-    ['up', peer.upSeconds === undefined ? undefined : duration(peer.upSeconds)],
-    ['next attempt', peer.retrySeconds === undefined ? undefined : `in ${peer.retrySeconds} s`],
-    ['timers', peer.timers && `hold ${peer.timers.holdSeconds} s, keepalive ${peer.timers.keepaliveSeconds} s`],
-    ['negotiated', peer.negotiated.join(', ')],
-    ['capabilities sent', peer.capabilitiesSent.join(', ')],
-    ['capabilities received', peer.capabilitiesReceived.join(', ')],
-    ['established', `${peer.established} times, ${peer.dropped} lost`],
-    ['last error', peer.lastError],
-  ];
-  const width = Math.max(...lines.map(([name]) => name.length));
-  const text = lines.flatMap(([name, value]) =>
-    value === undefined || value === '' ? [] : [`${name.padEnd(width)}  ${value}\n`],
-  );
-  const families = Object.entries(peer.families).map(([family, counts]) => [
-    family,
-    counts?.received,
-    counts?.accepted,
-    counts?.stale,
-    counts?.advertised,
-  ]);
-  return `${text.join('')}\n${table(['FAMILY', 'RECEIVED', 'ACCEPTED', 'STALE', 'ADVERTISED'], families)}\n${table(['MESSAGES', 'RECEIVED', 'SENT'], messages)}`;
-}
-
-function routeTable(which: string, routes: readonly RouteJson[]): string {
-  const rows = routes.map(route => {
-    const communities = [route.communities, route.largeCommunities, route.extendedCommunities]
-      .flatMap(list => list ?? [])
-      .join(' ');
-    const state = [
-      route.best ? 'best' : '',
-      route.step ?? '',
-      route.ineligible ?? '',
-      route.stale ? 'stale' : '',
-      route.pending ? 'pending' : '',
-    ];
-    const path = [route.asPath, route.origin].filter(each => each !== undefined && each !== '').join(' ');
-    const own = which === 'loc' && route.peer === undefined ? 'originated' : route.peer;
-    return [
-      route.prefix,
-      own,
-      route.nextHop,
-      path,
-      route.localPref,
-      route.med,
-      communities,
-      state.filter(each => each !== '').join(', '),
-    ];
-  });
-  return table(['PREFIX', 'PEER', 'NEXT HOP', 'PATH', 'PREF', 'MED', 'COMMUNITIES', 'STATE'], rows);
-}
-
-/** `3d04h`, `2h05m`, `1m09s`, `12s`. */
-function duration(seconds: number): string {
-  const pad = (value: number) => String(value).padStart(2, '0');
-  const [days, hours, minutes] = [
-    Math.floor(seconds / 86_400),
-    Math.floor(seconds / 3600) % 24,
-    Math.floor(seconds / 60) % 60,
-  ];
-  if (days > 0) return `${days}d${pad(hours)}h`;
-  if (hours > 0) return `${hours}h${pad(minutes)}m`;
-  return minutes > 0 ? `${minutes}m${pad(seconds % 60)}s` : `${seconds}s`;
-}
