@@ -25,7 +25,7 @@ export interface CiliumPodIPPool {
 
 const family = (about: string, bits: 32 | 128) =>
   object(about, {
-    cidrs: list('The networks.', object('A network.', { cidr: cidrText('The network.') }), { min: 1 }),
+    cidrs: list('The networks.', cidrText('A network.'), { min: 1 }),
     maskSize: whole('Length of the prefixes that nodes are given.', 1, bits),
   }).optional();
 
@@ -57,8 +57,6 @@ export const podIpPoolKind = defineKind({
 
 function readFamily(raw: z.output<typeof ipv4>, family: Family, notes: Notes): PodPoolFamily | undefined {
   if (raw === undefined) return undefined;
-  const cidrs = raw.cidrs.flatMap(
-    ({ cidr }, i) => readPrefix(cidr, `spec.${family}.cidrs[${i}].cidr`, notes, family) ?? [],
-  );
+  const cidrs = raw.cidrs.flatMap((cidr, i) => readPrefix(cidr, `spec.${family}.cidrs[${i}]`, notes, family) ?? []);
   return { cidrs, maskSize: raw.maskSize };
 }

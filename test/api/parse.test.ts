@@ -211,7 +211,7 @@ const samples: Record<KindName, object> = {
     status: { conditions: [{ type: 'a', status: 'True' }] },
   },
   CiliumNode: { spec: { ipam: { podCIDRs: ['10.0.0.0/24'] } } },
-  CiliumPodIPPool: { spec: { ipv4: { cidrs: [{ cidr: '10.0.0.0/16' }], maskSize: 24 } } },
+  CiliumPodIPPool: { spec: { ipv4: { cidrs: ['10.0.0.0/16'], maskSize: 24 } } },
   EndpointSlice: {
     addressType: 'IPv4',
     endpoints: [{ addresses: ['10.0.0.1'], nodeName: 'n', conditions: { ready: true } }],
