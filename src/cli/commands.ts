@@ -43,6 +43,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'speak BGP from one file, without Kubernetes',
     load: async () => (await import('./speaker.ts')).speaker,
   },
+  'explain service': {
+    summary: 'the way of a Service’s address from pool to router, and where it ends',
+    load: async () => (await import('./explain.ts')).explainServiceCommand,
+  },
   'bgp summary': {
     summary: 'routes per family and every BGP peer in one line',
     load: async () => (await import('./bgp.ts')).bgpSummary,

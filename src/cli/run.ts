@@ -8,6 +8,7 @@ import { createLog, logLevels } from '../runtime/log.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import type { Log } from '../runtime/ports.ts';
 import { defineCommand, type ExitCode, orCommandError } from './command.ts';
+import { explainRoutes } from './explain-routes.ts';
 import { ipamRoutes } from './ipam-routes.ts';
 import { allocatedRows, joinViews } from './report.ts';
 import { runOnce } from './run-once.ts';
@@ -64,6 +65,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     '/allocated': () => jsonAnswer(allocatedRows(plane.ipam.all())),
     ...ipamRoutes(plane.ipam, settings.ipam),
     ...bgp?.routes,
+    ...explainRoutes(plane, clock, bgp?.target, settings.roles.has('operator') ? settings.ipam : undefined),
   });
   const probes = new HttpServer({
     '/metrics': async () => {

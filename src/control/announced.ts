@@ -95,7 +95,7 @@ function sourceText(source: RouteSource): string {
   }
 }
 
-function attributesText(said: Announcement): string {
+export function attributesText(said: Announcement): string {
   const parts: string[] = [];
   const list = (name: string, values: readonly string[]) =>
     values.length > 0 && parts.push(`${name} ${values.join(' ')}`);
