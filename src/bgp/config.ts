@@ -1,7 +1,6 @@
 /**
  * What a speaker is told to be: one value for everything, complete, with the defaults beside it. Reading text into
- * it, and refusing what makes no sense, is the caller's; `configFaults` holds the rules that need no file to speak
- * of.
+ * it, and refusing what makes no sense, is the caller's.
  */
 import type { IpAddress } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
@@ -27,6 +26,10 @@ export interface Timers {
   readonly holdMs: number;
   /** At most; a third of the negotiated hold time is the upper bound (RFC 4271 §4.4). */
   readonly keepaliveMs: number;
+  /**
+   * Between calls that nobody answers. After one that is refused the first wait is `idleHoldMs`, and doubles up to
+   * this.
+   */
   readonly connectRetryMs: number;
   /**
    * First wait after a session failed; doubles with each failure up to `idleHoldMaxMs` (RFC 4271 §8.1.1

@@ -49,6 +49,7 @@ export interface ChannelOwner {
   /** The IP TTL of its connections. */
   readonly ttl: number;
   readonly failures: number;
+  readonly calls: number;
   /** When it wants `tick`; Infinity: not by itself. */
   readonly nextMs: number;
   readonly counters: PeerCounters;
@@ -99,6 +100,7 @@ export class Channel {
       timers: owner.config.timers,
       passive: owner.config.transport.passive || owner.remote === undefined,
       failures: owner.failures,
+      calls: owner.calls,
       negotiate: open => negotiate(owner.config, owner.self, this.#sentOpen, open),
     });
     this.#session = next;

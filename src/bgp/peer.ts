@@ -39,6 +39,8 @@ export class Peer implements ChannelOwner {
   lastDown: DownReason | undefined;
   /** In a row; the idle hold time doubles with each. */
   failures = 0;
+  /** Calls in a row that got nowhere; the wait for the next doubles with each. */
+  calls = 0;
   /** What stays when everything else has failed; also the one that calls. */
   #primary: Channel;
   /** A connection of theirs beside ours, until one of them wins. */
@@ -205,6 +207,7 @@ export class Peer implements ChannelOwner {
     // Whatever else was tried is of no use now.
     for (const other of this.channels) if (other !== channel) other.dispatch({ kind: 'collision' }, nowMs);
     this.counters.established++;
+    this.calls = 0;
     this.#host.stands(channel);
     this.routes.up(peerView(this.config, this.self, negotiated, connection.info), negotiated, this.config, nowMs);
     channel.tell({ kind: 'up', peer: this.config.key, families: negotiated.families });
@@ -229,6 +232,7 @@ export class Peer implements ChannelOwner {
       this.#primary.tell({ kind: 'down', peer, reason });
       return;
     }
+    if (before.state === 'connect' || reason.kind === 'closed') this.calls++;
     if (before.state !== 'connect') this.failures++;
     this.#primary.tell({ kind: 'failed', peer, remote: this.remote, reason });
   }

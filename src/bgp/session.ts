@@ -90,6 +90,11 @@ export interface SessionEnv {
   readonly passive: boolean;
   /** Failures in a row before this one: the idle hold time doubles with each. */
   readonly failures: number;
+  /**
+   * Calls in a row, before this one, that got nowhere: the wait for the next doubles with each, up to the connect
+   * retry time.
+   */
+  readonly calls: number;
   /** Judges an OPEN. */
   negotiate(open: Open): Negotiated | OpenRefused;
 }
@@ -288,16 +293,25 @@ function connect(env: SessionEnv): Step {
   return [{ state: 'connect', retryAtMs: env.nowMs + jitter(env.timers.connectRetryMs, env) }, [{ kind: 'connect' }]];
 }
 
+/**
+ * Listens, and calls again soon, then less and less often: a router that was down for a moment is not left alone for
+ * the whole ConnectRetryTime, which may be long.
+ */
 function activeFor(env: SessionEnv): Session {
   if (env.passive) return awaiting;
-  return { state: 'active', retryAtMs: env.nowMs + jitter(env.timers.connectRetryMs, env) };
+  const { idleHoldMs, connectRetryMs } = env.timers;
+  return { state: 'active', retryAtMs: env.nowMs + jitter(doubled(idleHoldMs, env.calls, connectRetryMs), env) };
+}
+
+function doubled(ms: number, times: number, maxMs: number): number {
+  return Math.min(ms * 2 ** Math.min(times, 30), maxMs);
 }
 
 /** RFC 4271 §8.1.1, DampPeerOscillations: twice as long after each failure in a row. */
 function idleFor(session: Session, env: SessionEnv): Session {
   const { idleHoldMs, idleHoldMaxMs } = env.timers;
-  const failures = wasStable(session, env.nowMs) ? 0 : Math.min(env.failures, 30);
-  const holdMs = Math.min(idleHoldMs * 2 ** failures, idleHoldMaxMs);
+  const failures = wasStable(session, env.nowMs) ? 0 : env.failures;
+  const holdMs = doubled(idleHoldMs, failures, idleHoldMaxMs);
   return { state: 'idle', retryAtMs: env.nowMs + jitter(holdMs, env) };
 }
 

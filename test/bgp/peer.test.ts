@@ -36,8 +36,8 @@ const seeds = Array.from({ length: 60 }, (_, i) => i);
 describe('two peers', () => {
   it.each([
     ['W9: both call', {}, {}],
-    ['only a calls', { timers: fastRetry() }, passive],
-    ['only b calls', passive, { timers: fastRetry() }],
+    ['only a calls', {}, passive],
+    ['only b calls', passive, {}],
   ])('%s: one session, whoever is first, and it stays', (_title, left, right) => {
     for (const seed of seeds) {
       const { net, a, b } = pairOf(seed, left, right);
@@ -57,6 +57,15 @@ describe('two peers', () => {
     const told = (family: 'ipv4-unicast' | 'ipv6-unicast') => [...(b.speaker.rib?.loc(family) ?? [])];
     expect(told('ipv4-unicast')).toMatchObject([{ prefix: prefix('192.0.2.0/24'), best: true }]);
     expect(told('ipv6-unicast')).toMatchObject([{ prefix: prefix('2001:db8::/32'), best: true }]);
+  });
+
+  it('a passive peer that is in its idle hold refuses; it is called again soon, not after the connect retry time', () => {
+    for (const seed of seeds.slice(0, 20)) {
+      const { net, a, b } = pairOf(seed, {}, passive);
+      net.run(150_000);
+      net.enter(b, () => b.speaker.reset('a', 'hard', net.nowMs));
+      expect([seed, net.until(() => net.status(a, 'b').state === 'established', 10_000)]).toEqual([seed, true]);
+    }
   });
 
   it('half-open: the cable is cut, both notice when the hold time is over, and come back when it is mended', () => {

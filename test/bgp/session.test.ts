@@ -41,6 +41,7 @@ const env: SessionEnv = {
   timers: { ...timerDefaults, connectRetryMs: 5_000, idleHoldMs: 1_000, idleHoldMaxMs: 60_000 },
   passive: false,
   failures: 0,
+  calls: 0,
   negotiate: () => negotiated,
 };
 const refusing: SessionEnv = {
@@ -279,8 +280,15 @@ describe('timers', () => {
 
   it('ConnectRetryTimer runs while connecting and while waiting for it', () => {
     expect(next('idle', 'start')).toEqual({ state: 'connect', retryAtMs: NOW + 5_000 });
-    expect(next('connect', 'connect failed')).toEqual({ state: 'active', retryAtMs: NOW + 5_000 });
-    expect(next('openSent', 'closed')).toEqual({ state: 'active', retryAtMs: NOW + 5_000 });
+    expect(next('connect', 'retry timer')).toEqual({ state: 'connect', retryAtMs: NOW + 5_000 });
+  });
+
+  it.each([
+    ['connect', 'connect failed'],
+    ['openSent', 'closed'],
+  ] as const)('after %s, %s the next call comes soon, then later, then after the ConnectRetryTime', (state, event) => {
+    const waits = [0, 1, 2, 3, 10, 1000].map(calls => nextDeadlineMs(next(state, event, { calls })) - NOW);
+    expect(waits).toEqual([1000, 2000, 4000, 5000, 5000, 5000]);
   });
 
   it('the hold time is long while OPEN is outstanding (§8.2.2: 4 minutes)', () => {
