@@ -73,6 +73,8 @@ export class SharedPieces {
     const era = table.rows.era;
     for (const piece of this.#pieces) {
       if (piece.from !== from || piece.walk !== walk || piece.era !== era || piece.octets > room) continue;
+      // A row that came into use in the range since is in no act of the piece, and no entry of the reader's log.
+      if (walk && piece.logEnd !== table.log.end) continue;
       if (piece.to <= end && fits(piece, table, reader)) return piece;
     }
     return undefined;
