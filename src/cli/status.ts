@@ -26,9 +26,9 @@ objects have faults, and which targets (parts of the world it keeps as they ough
       streams.out(json(answer));
       return 0;
     }
-    const { node, roles, ready, uptimeSeconds, version, targets, objects, faulty, problems } = answer;
+    const { node, roles, ready, leading, uptimeSeconds, version, targets, objects, faulty, problems } = answer;
     streams.out(
-      `herald ${version} on ${node}: ${roles.join(' and ')}, ${ready ? 'ready' : 'not ready'}, up ${uptimeSeconds} s\n\n`,
+      `herald ${version} on ${node}: ${roles.join(' and ')}, ${ready ? 'ready' : 'not ready'}${roles.includes('operator') && !leading ? ', another process is the operator' : ''}, up ${uptimeSeconds} s\n\n`,
     );
     streams.out(
       table(

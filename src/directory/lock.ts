@@ -7,10 +7,10 @@
  * between reading «it is still theirs» and removing it, nobody else can have put another in its place.
  */
 import { randomBytes } from 'node:crypto';
-import { lstatSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
+import { lstatSync, lutimesSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import type { Clock } from '../runtime/ports.ts';
 
-/** Whether a process of another PID namespace lives cannot be seen; a lock is held for milliseconds. */
+/** Whether a process of another PID namespace lives cannot be seen; it renews what it holds for longer than this. */
 const foreignOwnerMaxMs = 30_000;
 const retryMinMs = 0.5;
 const retryMaxMs = 8;
@@ -58,6 +58,14 @@ export class LockFile {
   release(): void {
     // Not what somebody else put there since, having taken us for dead.
     if (readOwner(this.#path)?.id === this.#self.id) unlinkSync(this.#path);
+  }
+
+  /** For a lock that is held for long: says that its owner lives. False when somebody took us for dead. */
+  renew(): boolean {
+    if (readOwner(this.#path)?.id !== this.#self.id) return false;
+    const now = new Date(this.#clock.wallMs());
+    lutimesSync(this.#path, now, now);
+    return true;
   }
 
   /** True when nothing is at `path` any more. */

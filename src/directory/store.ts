@@ -13,7 +13,8 @@ import { type Fault, ObjectRef, type RawObject } from '../api/object.ts';
 import { parseObject } from '../api/parse.ts';
 import { type Snapshot, SnapshotBuilder } from '../api/snapshot.ts';
 import { sameValue } from '../net/equal.ts';
-import { type Clock, ConflictError, type EventRecord, type Log, type Store } from '../runtime/ports.ts';
+import { type Campaign, type Clock, ConflictError, type EventRecord, type Log, type Store } from '../runtime/ports.ts';
+import { LockCampaign } from './campaign.ts';
 import { EventLog, isStored, type Stored, type StoredEvent } from './events.ts';
 import { ManifestFolder } from './folder.ts';
 import { Journal } from './journal.ts';
@@ -170,6 +171,10 @@ export class DirectoryStore implements Store {
       if (said === undefined) transaction.delete(key);
       else transaction.set(key, { ...rest, generation: before.generation + 1 });
     });
+  }
+
+  campaign(name: string, changed: () => void): Campaign {
+    return new LockCampaign(this.#options.stateDir, name, this.#options.clock, changed);
   }
 
   record(event: EventRecord): void {

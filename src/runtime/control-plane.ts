@@ -13,12 +13,12 @@ import { IpamTarget } from './ipam-target.ts';
 import { type Lane, type LaneStatus, type LoopLimits, lane, ReconcileLoop } from './loop.ts';
 import type { Metrics, Sample } from './metrics.ts';
 import { NodeConfigTarget } from './node-config-target.ts';
-import type { Clock, Log, Store } from './ports.ts';
+import type { Campaign, Clock, Log, Store } from './ports.ts';
 
 export const roles = ['operator', 'agent'] as const;
 export type Role = (typeof roles)[number];
 
-/** Everything that ought to be, of the parts this process has a role in. */
+/** Everything that ought to be, of the parts this process has a role in; of the operator's only while it leads. */
 export interface Desired {
   readonly operator: { readonly ipam: IpamDesired; readonly cluster: ClusterDesired } | undefined;
   readonly node: NodeDesired | undefined;
@@ -48,6 +48,8 @@ export interface ControlPlaneStatus {
   readonly node: string;
   readonly roles: readonly Role[];
   readonly ready: boolean;
+  /** Whether this process is the operator of the cluster now; another one may be. */
+  readonly leading: boolean;
   readonly passes: number;
   readonly targets: readonly LaneStatus[];
   readonly objects: Readonly<Record<string, number>>;
@@ -57,7 +59,9 @@ export interface ControlPlaneStatus {
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #loop: ReconcileLoop<Desired>;
-  readonly #ipam: IpamControl;
+  #ipam: IpamControl;
+  #campaign: Campaign | undefined;
+  #led = false;
   readonly #cluster: ClusterControl;
   readonly #node: NodeControl;
   #unsubscribe = () => {};
@@ -82,6 +86,8 @@ export class ControlPlane {
   async start(): Promise<void> {
     await this.#options.store.start();
     this.#unsubscribe = this.#options.store.subscribe(() => this.wake());
+    if (this.#options.roles.has('operator'))
+      this.#campaign = this.#options.store.campaign('operator', () => this.wake());
     this.wake();
   }
 
@@ -99,6 +105,7 @@ export class ControlPlane {
   async stop(): Promise<void> {
     this.#unsubscribe();
     await this.#loop.stop();
+    this.#campaign?.close();
   }
 
   get snapshot(): Snapshot {
@@ -110,9 +117,12 @@ export class ControlPlane {
     return this.#desired;
   }
 
-  /** The operator's allocations, for those who ask about them. */
+  /** Allocations, for those who ask about them: the operator's own while this is it, else what the objects say. */
   get ipam(): IpamControl {
-    return this.#ipam;
+    if (this.#led) return this.#ipam;
+    const reader = new IpamControl(this.#options.ipam);
+    reader.reconcile(this.snapshot);
+    return reader;
   }
 
   /** Synced and reconciled once. */
@@ -126,6 +136,7 @@ export class ControlPlane {
       node,
       roles: [...all],
       ready: this.ready,
+      leading: this.#led,
       passes: this.#loop.passes,
       targets: this.#loop.status(),
       objects: Object.fromEntries(this.snapshot.kinds().map(kind => [kind, this.snapshot.list(kind).length])),
@@ -166,7 +177,11 @@ export class ControlPlane {
   #compute(): Desired {
     const snapshot = this.snapshot;
     const { roles: has, host } = this.#options;
-    const operator = has.has('operator')
+    const leading = this.#campaign?.leading ?? false;
+    // Who did not lead a moment ago does not know what was decided meanwhile: a term begins from what the objects say.
+    if (leading && !this.#led) this.#ipam = new IpamControl(this.#options.ipam);
+    this.#led = leading;
+    const operator = leading
       ? { ipam: this.#ipam.reconcile(snapshot), cluster: this.#cluster.desired(snapshot) }
       : undefined;
     const node = has.has('agent') ? this.#node.desired(snapshot, host?.()) : undefined;
@@ -177,11 +192,11 @@ export class ControlPlane {
 
 function operatorLanes(store: Store): Lane<Desired>[] {
   return [
-    lane(new IpamTarget(store, 'herald-ipam'), (desired: Desired) => desired.operator?.ipam ?? noIpam),
-    lane(new NodeConfigTarget(store), (desired: Desired) => desired.operator?.cluster.nodeConfigs ?? []),
+    lane(new IpamTarget(store, 'herald-ipam'), (desired: Desired) => desired.operator?.ipam),
+    lane(new NodeConfigTarget(store), (desired: Desired) => desired.operator?.cluster.nodeConfigs),
     lane(
       new ConditionsTarget('conditions', store, 'herald-operator'),
-      ({ operator }: Desired) => operator?.cluster.conditions ?? [],
+      ({ operator }: Desired) => operator?.cluster.conditions,
     ),
   ];
 }
@@ -194,11 +209,6 @@ function agentLanes(store: Store, node: string): Lane<Desired>[] {
       : [{ ref, conditions: desired.nodeConfigConditions }];
   return [lane(new ConditionsTarget('node-conditions', store, `herald-agent-${node}`), said)];
 }
-
-const noIpam: IpamDesired = {
-  writes: [],
-  metrics: { conflictingPools: 0, pools: [], servicesMatching: 0, servicesUnsatisfied: 0 },
-};
 
 function ipamSamples({ metrics }: IpamDesired): Sample[] {
   return [

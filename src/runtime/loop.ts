@@ -16,14 +16,14 @@ export interface LoopLimits {
 
 export const defaultLimits: LoopLimits = { coalesceMs: 1, resyncMs: 300_000, backoffMinMs: 250, backoffMaxMs: 300_000 };
 
-/** A target with the part of the desired state that is its own. */
+/** A target with the part of the desired state that is its own; undefined: it is not ours to touch now. */
 export interface Lane<D> {
   readonly target: Target<unknown>;
   readonly part: (desired: D) => unknown;
 }
 
 /** Binds a target to its part of the desired state, so that the two always agree in type. */
-export function lane<D, P>(target: Target<P>, part: (desired: D) => P): Lane<D> {
+export function lane<D, P>(target: Target<P>, part: (desired: D) => P | undefined): Lane<D> {
   // The pair is closed over one P: what `part` gives is what `target` takes.
   return { target: target as Target<unknown>, part };
 }
@@ -178,7 +178,8 @@ class RunningLane<D> {
 
   async #attempt(desired: D): Promise<unknown> {
     try {
-      await this.#lane.target.apply(this.#lane.part(desired), this.#abort.signal);
+      const part = this.#lane.part(desired);
+      if (part !== undefined) await this.#lane.target.apply(part, this.#abort.signal);
       return undefined;
     } catch (error) {
       return error ?? new Error('rejected without a reason');

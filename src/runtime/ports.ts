@@ -35,6 +35,13 @@ export class ConflictError extends Error {
   override name = 'ConflictError';
 }
 
+/** A candidacy for leadership. */
+export interface Campaign {
+  readonly leading: boolean;
+  /** Gives leadership up, for another to have at once, or stops running for it. */
+  close(): void;
+}
+
 /**
  * Where objects live. Readers are level-triggered: a wake-up says nothing but "look again".
  * Writes reject with ConflictError, or with the world's own error when the store is out of reach.
@@ -61,6 +68,11 @@ export interface Store {
   put(object: RawObject, resourceVersion: string | undefined): Promise<string>;
   /** Removes an object that `put` made. ConflictError unless it has that resource version; fine when it is gone. */
   remove(ref: ObjectRef, resourceVersion: string): Promise<void>;
+  /**
+   * Runs for leadership under `name` among all processes on this store; at most one leads. `changed` is told when that
+   * begins or ends for this one. Only after `start`.
+   */
+  campaign(name: string, changed: () => void): Campaign;
   record(event: EventRecord): void;
   close(): Promise<void>;
 }

@@ -242,6 +242,32 @@ spec: { podCIDR: 10.9.0.0/24, podCIDRs: [10.9.0.0/24] }
     expect(announced).toMatchObject([{ what: '10.9.0.0/24', to: [expect.stringContaining('AS 65000')] }]);
   });
 
+  it('has one operator among the processes that share a state folder, and the next one when it dies', async () => {
+    example('home-lab-l2');
+    const first = await start('--node', 'home-1');
+    const other = join(dir, 'other.sock');
+    running.push(
+      startHerald([
+        'run',
+        '--manifests',
+        manifests,
+        '--state',
+        state,
+        '--listen',
+        'off',
+        '--node',
+        'home-2',
+        '--socket',
+        other,
+      ]),
+    );
+    const leads = async () => ((await ask(other, '/status').catch(() => ({}))) as { leading?: boolean }).leading;
+    await eventually('the second is there', async () => (await leads()) === false);
+    expect((await herald('status', '--socket', other)).out).toContain('another process is the operator');
+    first.child.kill('SIGKILL');
+    await eventually('the second took over', leads);
+  });
+
   it('never shows a secret: not in logs, tables, JSON, metrics or conditions', async () => {
     example('single-tor-bgp');
     const password = 'kept-to-ourselves-42';

@@ -58,6 +58,7 @@ export function storeContract(makeWorld: () => Promise<StoreWorld>): void {
   statusRules(on);
   statusLifeRules(on);
   ownObjectRules(on);
+  leadershipRules(on);
   twoStoreRules(on);
   eventRules(on);
 }
@@ -390,5 +391,30 @@ function eventRules(on: Fixture): void {
     on.store.record({ about: web, type: 'Warning', reason: 'Test', message: 'nothing happened' });
     on.store.record({ about: web, type: 'Warning', reason: 'Test', message: 'nothing happened' });
     await on.store.close();
+  });
+}
+
+function leadershipRules(on: Fixture): void {
+  describe('leadership', () => {
+    it('has one leader among several, and another when that one gives it up', async () => {
+      const told: string[] = [];
+      const stores = [on.store, await on.another(), await on.another()];
+      const campaigns = stores.map((store, i) => store.campaign('operator', () => told.push(`${i}`)));
+      const leading = () => campaigns.flatMap((each, i) => (each.leading ? [i] : []));
+      const [first = -1, ...more] = await until('a leader', () => (leading().length > 0 ? leading() : undefined));
+      expect(more).toEqual([]);
+      campaigns[first]?.close();
+      expect(campaigns[first]?.leading).toBe(false);
+      const [second] = await until('another leader', () => (leading().length > 0 ? leading() : undefined));
+      expect(second).not.toBe(first);
+      expect(told.at(-1)).toBe(`${second}`);
+      for (const each of campaigns) each.close();
+    });
+
+    it('under one name is no leadership under another', async () => {
+      const [a, b] = [on.store.campaign('a', () => {}), (await on.another()).campaign('b', () => {})];
+      await until('both', () => a.leading && b.leading);
+      for (const each of [a, b]) each.close();
+    });
   });
 }

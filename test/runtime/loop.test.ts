@@ -120,6 +120,18 @@ describe('the reconcile loop', () => {
     expect(loop.settled).toBe(true);
   });
 
+  it('leaves a target alone while its part is undefined: it is not ours to touch', async () => {
+    const { target, applied } = recorder('a');
+    const { clock, loop, world } = start([lane(target, desired => (desired.value > 1 ? desired.value : undefined))]);
+    loop.wake();
+    await clock.advance(10);
+    expect([applied, loop.settled]).toEqual([[], true]);
+    world.value = 2;
+    loop.wake();
+    await clock.advance(10);
+    expect(applied).toEqual([2]);
+  });
+
   it('says when it has settled: after the pass for the last wake-up and every target', async () => {
     const waiting: (() => void)[] = [];
     const { target } = recorder('slow', () => new Promise(resolve => waiting.push(resolve)));
