@@ -76,6 +76,8 @@ export class ExportGroup {
   /** How many peers are in it. */
   members = 0;
   readonly messageMax: number;
+  /** Its octets have AS numbers of four octets (RFC 6793). */
+  readonly fourOctetAs: boolean;
   /** By family index: withdrawn prefixes go into MP_UNREACH_NLRI. */
   readonly multiprotocol: readonly boolean[];
   /** By family index: messages that members may have in common. */
@@ -92,6 +94,7 @@ export class ExportGroup {
   constructor(key: string, cx: ExportContext, view: PeerView, policy: CompiledPolicy) {
     this.key = key;
     this.policy = policy;
+    this.fourOctetAs = view.fourOctetAs;
     this.messageMax = view.extendedMessages ? EXTENDED_MESSAGE_MAX : MESSAGE_MAX;
     this.multiprotocol = familyRows.map(row => row.bits !== 32 || view.extendedNextHop.includes(row.family));
     this.#cx = cx;

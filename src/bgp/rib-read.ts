@@ -41,9 +41,10 @@ export class RibReader {
     for (let row = 0; row < table.rows.top; row++) {
       if (!table.rows.inUse(row)) continue;
       const set = out.exportOf(row);
-      if (set === 0) continue;
+      const pending = out.isPending(row);
+      if (set === 0 || (!pending && !out.told.has(row))) continue;
       const prefix = prefixOf(table, row);
-      yield { family: table.family.family, prefix, ...this.#exported(set), pending: out.isPending(row) };
+      yield { family: table.family.family, prefix, ...this.#exported(set, out.group.fourOctetAs), pending };
     }
   }
 
@@ -68,10 +69,10 @@ export class RibReader {
     };
   }
 
-  #exported(set: number): Pick<AdvertisedView, 'attributes' | 'nextHop'> {
+  #exported(set: number, fourOctetAs: boolean): Pick<AdvertisedView, 'attributes' | 'nextHop'> {
     const octets = this.#exports.copy(set);
     const length = octets[0] as number;
-    const check = checkAttributes(octets, 1 + length, octets.length, 'nothing', cx);
+    const check = checkAttributes(octets, 1 + length, octets.length, 'nothing', { ...cx, fourOctetAs });
     const { nextHop: inside, ...attributes } = check.treatment === 'session-reset' ? {} : check.attributes;
     const outside = length > 0 ? NextHop.decode(octets.subarray(1, 1 + length), 'ipv6-unicast', true) : undefined;
     return { attributes, nextHop: inside ? { address: inside } : outside };
