@@ -47,6 +47,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'the way of a Service’s address from pool to router, and where it ends',
     load: async () => (await import('./explain.ts')).explainServiceCommand,
   },
+  'migrate peering-policy': {
+    summary: 'the objects of the second BGP API that do what peering policies do',
+    load: async () => (await import('./migrate.ts')).migratePeeringPolicy,
+  },
   'bgp summary': {
     summary: 'routes per family and every BGP peer in one line',
     load: async () => (await import('./bgp.ts')).bgpSummary,

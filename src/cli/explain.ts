@@ -72,10 +72,11 @@ export function explanationText({ service, links, nodes }: ServiceExplanation): 
       [ok ? 'ok' : 'BROKEN', link, text],
       ...(ok ? [] : [['', '', `${reason}; to mend it: ${fix}`]]),
     ]);
+  const columns = ['', 'LINK', 'WHAT'];
   const parts = nodes.map(({ node, instance, links: each }) => {
     const title = instance === undefined ? `node ${node}` : `node ${node}, BGP instance ${instance}`;
-    return `\n${title}\n${table(['', 'LINK', ''], rows(each))}`;
+    return `\n${title}\n${table(columns, rows(each))}`;
   });
   const none = nodes.length === 0 && links.every(link => link.ok) ? '\nno node is known that could announce it\n' : '';
-  return `Service ${service}\n${table(['', 'LINK', ''], rows(links))}${parts.join('')}${none}`;
+  return `Service ${service}\n${table(columns, rows(links))}${parts.join('')}${none}`;
 }
