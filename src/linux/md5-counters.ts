@@ -20,16 +20,22 @@ export function parseMd5Counters(netstat: string): Md5Counters {
   return { missing: of('TCPMD5NotFound'), unexpected: of('TCPMD5Unexpected'), wrong: of('TCPMD5Failure') };
 }
 
+/** What arrived between two readings and was dropped, in words; undefined when nothing was. */
+export function md5Dropped(before: Md5Counters, after: Md5Counters): string | undefined {
+  if (after.wrong > before.wrong) return 'segments signed with another TCP MD5 key arrived: a password differs';
+  if (after.missing > before.missing)
+    return 'segments without TCP MD5 signature arrived: a peer lacks the password we have';
+  if (after.unexpected > before.unexpected)
+    return 'segments with a TCP MD5 signature arrived from a peer for which we have no password';
+  return undefined;
+}
+
 /**
- * Why a connection attempt that timed out did so, in words for the operator; undefined when nothing points at MD5.
- * `keyed` says whether we hold a key for the peer.
+ * Why a connection attempt that nobody answered may have failed; undefined when nothing points at MD5. `keyed` says whether we hold
+ * a key for the peer.
  */
 export function md5Suspicion(before: Md5Counters, after: Md5Counters, keyed: boolean): string | undefined {
-  if (keyed && after.wrong > before.wrong) return 'TCP MD5 signatures with another key arrived: the password differs';
-  if (keyed && after.missing > before.missing)
-    return 'segments without TCP MD5 signature arrived: the peer has no password';
-  if (!keyed && after.unexpected > before.unexpected)
-    return 'segments with a TCP MD5 signature arrived: the peer has a password and we have none';
-  if (keyed) return 'the TCP MD5 password may differ, or the peer may have none';
-  return undefined;
+  return (
+    md5Dropped(before, after) ?? (keyed ? 'the TCP MD5 password may differ, or the peer may have none' : undefined)
+  );
 }

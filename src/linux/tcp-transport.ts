@@ -8,7 +8,7 @@ import { Prefix } from '../net/prefix.ts';
 import type { Clock } from '../runtime/ports.ts';
 import type { Accept, ConnectHandler, NeighborChange, Outgoing, Transport } from '../runtime/transport.ts';
 import type { Libc } from './libc.ts';
-import { type Md5Counters, md5Suspicion, parseMd5Counters } from './md5-counters.ts';
+import { type Md5Counters, md5Dropped, md5Suspicion, parseMd5Counters } from './md5-counters.ts';
 import { RouterDiscovery } from './router-discovery.ts';
 import { TcpListeners } from './tcp-listeners.ts';
 import { openTcpSocket } from './tcp-socket.ts';
@@ -22,6 +22,7 @@ export class TcpTransport implements Transport {
   readonly #clock: Clock;
   readonly #listeners: TcpListeners;
   #discovery: RouterDiscovery | undefined;
+  #md5 = readMd5Counters();
 
   constructor(libc: Libc, clock: Clock) {
     this.#libc = libc;
@@ -85,6 +86,12 @@ export class TcpTransport implements Transport {
     } catch (error) {
       return [`router advertisements on ${links.join(', ')}: ${error instanceof Error ? error.message : error}`];
     }
+  }
+
+  dropped(): string | undefined {
+    const before = this.#md5;
+    this.#md5 = readMd5Counters();
+    return md5Dropped(before, this.#md5);
   }
 
   close(): void {

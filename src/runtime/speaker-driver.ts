@@ -16,6 +16,8 @@ import type { Stream, StreamHandler, Transport } from './transport.ts';
 const SLICE_MS = 10;
 /** Room for what one pull gives: whole messages, the largest is 65535 octets (RFC 8654). */
 const PULL_OCTETS = 128 * 1024;
+/** How often the kernel is asked what it dropped unsigned or wrongly signed. */
+const DROPS_MS = 2_000;
 /** Listeners that could not be had are tried again. */
 const LISTEN_RETRY_MS = 5_000;
 
@@ -57,6 +59,7 @@ export class SpeakerDriver {
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #listening: Promise<void> = Promise.resolve();
   #cancelRetry: (() => void) | undefined;
+  #cancelDrops: (() => void) | undefined;
   #closed = false;
 
   constructor(options: SpeakerDriverOptions) {
@@ -103,6 +106,7 @@ export class SpeakerDriver {
     this.#closed = true;
     this.#timer?.cancel();
     this.#cancelRetry?.();
+    this.#cancelDrops?.();
     this.#transport.close();
   }
 
@@ -278,10 +282,21 @@ export class SpeakerDriver {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     if (this.#closed) return;
+    if (effect.listeners.length > 0) this.#watchDrops();
     const faults = await this.#transport.listen(effect.listeners, effect.keys, stream => this.#open(stream, undefined));
     for (const fault of faults) this.#log.error(fault, { retryMs: LISTEN_RETRY_MS });
     if (faults.length > 0 && !this.#closed)
       this.#cancelRetry = this.#clock.after(LISTEN_RETRY_MS, () => void this.#listen(effect));
+  }
+
+  /** A connection that is refused for its signature never reaches us: only the kernel's counters know of it. */
+  #watchDrops(): void {
+    this.#cancelDrops ??= this.#clock.after(DROPS_MS, () => {
+      this.#cancelDrops = undefined;
+      const words = this.#transport.dropped();
+      if (words !== undefined) this.#words.dropped(words);
+      this.#watchDrops();
+    });
   }
 
   async #discover(links: readonly string[]): Promise<void> {

@@ -14,7 +14,7 @@ const LINES_MAX = 20;
 export class SpeakerLog {
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #noise = new Map<SpeakerEvent['kind'], { sinceMs: number; lines: number; left: number }>();
+  readonly #noise = new Map<SpeakerEvent['kind'] | 'dropped', { sinceMs: number; lines: number; left: number }>();
 
   constructor(log: Log, clock: Clock) {
     this.#log = log;
@@ -51,7 +51,12 @@ export class SpeakerLog {
     }
   }
 
-  #bounded(kind: SpeakerEvent['kind'], words: string, fields: LogFields): void {
+  /** What the kernel dropped, in words. */
+  dropped(words: string): void {
+    this.#bounded('dropped', words, {});
+  }
+
+  #bounded(kind: SpeakerEvent['kind'] | 'dropped', words: string, fields: LogFields): void {
     const nowMs = this.#clock.nowMs();
     let noise = this.#noise.get(kind);
     if (noise === undefined || nowMs - noise.sinceMs > WINDOW_MS) {

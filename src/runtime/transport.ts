@@ -61,6 +61,8 @@ export interface Transport {
   listen(listeners: readonly ListenConfig[], keys: readonly ListenKey[], accept: Accept): Promise<readonly string[]>;
   /** The whole set of links on which routers are looked for; resolves to what went wrong, in words. */
   discover(links: readonly string[], changed: NeighborChange): Promise<readonly string[]>;
+  /** What the network stack dropped since the last call for want of a good signature, in words; undefined when nothing. */
+  dropped(): string | undefined;
   /** Nothing is accepted or discovered any more; connections that stand are not touched. */
   close(): void;
 }
