@@ -47,6 +47,10 @@ const booleans: Readonly<Record<string, boolean>> = {
   ...Object.fromEntries(['0', 'f', 'F', 'FALSE', 'false', 'False', ''].map(text => [text, false])),
 };
 
+const none: readonly never[] = [];
+const onlyIpv4: readonly Family[] = ['ipv4'];
+const onlyIpv6: readonly Family[] = ['ipv6'];
+
 /** Unreadable items named in one condition; the rest are counted. */
 const unreadableMax = 10;
 
@@ -88,29 +92,27 @@ function wantedFamilies(
   { ipFamilyPolicy, ipFamilies }: Service['spec'],
   enabled: IpamSettings['families'],
 ): readonly Family[] {
+  if (ipFamilyPolicy === undefined || ipFamilyPolicy === 'SingleStack') {
+    if (ipFamilies.length > 0) return ipFamilies.length === 1 ? ipFamilies : ipFamilies.slice(0, 1);
+    return enabled.ipv4 ? onlyIpv4 : enabled.ipv6 ? onlyIpv6 : none;
+  }
   const all = (['ipv4', 'ipv6'] as const).filter(family => enabled[family]);
-  if (ipFamilyPolicy === 'RequireDualStack') return all;
-  if (ipFamilyPolicy === 'PreferDualStack')
-    return ipFamilies.length === 0 ? all : all.filter(family => ipFamilies.includes(family));
-  return ipFamilies.length === 0 ? all.slice(0, 1) : ipFamilies.slice(0, 1);
+  if (ipFamilyPolicy === 'RequireDualStack' || ipFamilies.length === 0) return all;
+  return all.filter(family => ipFamilies.includes(family));
 }
 
 function requestedAddresses(service: Service, unreadable: string[]): readonly IpAddress[] {
-  const out: IpAddress[] = [];
-  const seen = new Set<string>();
-  const add = (address: IpAddress) => {
-    const text = IpAddress.format(address);
-    if (!seen.has(text)) out.push(address);
-    seen.add(text);
-  };
-  if (service.spec.loadBalancerIP !== undefined) add(service.spec.loadBalancerIP);
+  const { loadBalancerIP } = service.spec;
   const { key, value } = annotation(service, annotations.ips);
-  for (const item of value === '' ? [] : value.split(',')) {
-    const address = IpAddress.parse(item.trim());
-    if (address !== undefined) add(address);
-    else unreadable.push(`${key}: '${shorten(item.trim())}' is not an IP address`);
+  if (value === '') return loadBalancerIP === undefined ? none : [loadBalancerIP];
+  const out = new Map<string, IpAddress>();
+  if (loadBalancerIP !== undefined) out.set(IpAddress.format(loadBalancerIP), loadBalancerIP);
+  for (const item of value.split(',').map(each => each.trim())) {
+    const address = IpAddress.parse(item);
+    if (address === undefined) unreadable.push(`${key}: '${shorten(item)}' is not an IP address`);
+    else if (!out.has(IpAddress.format(address))) out.set(IpAddress.format(address), address);
   }
-  return out;
+  return [...out.values()];
 }
 
 function sharingTerms(service: Service, unreadable: string[]): SharingTerms | undefined {
@@ -139,9 +141,12 @@ function permitsDifferentPods(service: Service, unreadable: string[]): boolean {
   return on ?? false;
 }
 
-function annotation({ metadata }: Service, [key, ...aliases]: readonly [string, ...string[]]) {
-  const found = [key, ...aliases].find(each => Object.hasOwn(metadata.annotations, each)) ?? key;
-  return { key: found, value: metadata.annotations[found] ?? '' };
+function annotation({ metadata: { annotations } }: Service, keys: readonly [string, ...string[]]) {
+  for (const key of keys) {
+    const value = annotations[key];
+    if (value !== undefined && Object.hasOwn(annotations, key)) return { key, value };
+  }
+  return { key: keys[0], value: '' };
 }
 
 /** Equal text for equal label maps; empty for none. */

@@ -21,6 +21,8 @@ export class PoolLedger {
   #unreadable: readonly FaultyObject[] = [];
   #unreadableWrites: readonly StatusWrite[] = [];
   readonly #told = new Map<string, Told>();
+  #toldObjects: readonly CiliumLoadBalancerIPPool[] = [];
+  #usage: readonly PoolUsage[] = [];
 
   get pools(): readonly Pool[] {
     return this.#pools;
@@ -52,6 +54,14 @@ export class PoolLedger {
 
   /** `usage` is of the same pools. */
   tell(usage: readonly PoolUsage[]): void {
+    if (
+      usage.length === this.#usage.length &&
+      this.#objects === this.#toldObjects &&
+      usage.every((each, i) => each === this.#usage[i])
+    )
+      return;
+    this.#usage = usage;
+    this.#toldObjects = this.#objects;
     const byName = new Map(usage.map(each => [each.pool.name, each]));
     for (const name of [...this.#told.keys()]) if (!byName.has(name)) this.#told.delete(name);
     for (const pool of this.#objects) {

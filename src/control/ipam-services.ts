@@ -5,12 +5,13 @@
 import { ObjectRef } from '../api/object.ts';
 import type { Service } from '../api/service.ts';
 import type { FaultyObject, Snapshot } from '../api/snapshot.ts';
-import type { AllocationResult } from '../ipam/allocator.ts';
+import type { AllocationChange } from '../ipam/allocator.ts';
 import { Claim } from '../ipam/claim.ts';
 import { type Allocation, nothing } from '../ipam/entry.ts';
+import { lastAtMost } from '../ipam/free-ranges.ts';
 import { forEachChange, type Replacement, withChanges } from './changes.ts';
 import { type IpamSettings, isOurs, readClaim } from './ipam-claims.ts';
-import * as status from './ipam-status.ts';
+import { type StatusWrite, serviceWrite, wasTampered } from './ipam-status.ts';
 
 /** A Service as it was when it could last be read. */
 export interface ServedService {
@@ -20,11 +21,28 @@ export interface ServedService {
   /** What it asks for in words that cannot be read, a sentence each. */
   readonly unreadable: readonly string[];
   readonly allocation: Allocation;
-  /** What happened to it since its status was last as it ought to be. */
-  readonly events: readonly status.IpamEvent[];
-  /** Its status was as it ought to be when we last looked. */
-  readonly settled: boolean;
 }
+
+/** The same, as it is kept. */
+interface Kept {
+  readonly key: string;
+  service: Service;
+  claim: Claim | undefined;
+  unreadable: readonly string[];
+  allocation: Allocation;
+  /** Those it had since its status was last as it ought to be, without the present one. */
+  history: readonly Allocation[];
+  /** Undefined while its status is as it ought to be, or is none of our business. */
+  write: StatusWrite | undefined;
+  /** Its status was as it ought to be when we last looked. */
+  settled: boolean;
+  /** Its status has to be looked at. */
+  touched: boolean;
+  gone: boolean;
+}
+
+const none: readonly never[] = [];
+const newcomer: readonly Allocation[] = [nothing];
 
 export class ServiceLedger {
   readonly #settings: IpamSettings;
@@ -34,12 +52,12 @@ export class ServiceLedger {
   #notes: ReadonlyMap<string, readonly string[]> = new Map();
   #dormant = true;
   #claims: readonly Claim[] = [];
-  readonly #served = new Map<string, ServedService>();
+  readonly #served = new Map<string, Kept>();
   /** Services that are not in their list only because they cannot be read. */
-  readonly #kept = new Set<string>();
-  /** Whose status has to be looked at. */
-  readonly #touched = new Set<string>();
-  readonly #writes = new Map<string, status.StatusWrite>();
+  readonly #hidden = new Set<string>();
+  #touched: Kept[] = [];
+  /** Those with something to write. */
+  #unsettled: Kept[] = [];
 
   constructor(settings: IpamSettings) {
     this.#settings = settings;
@@ -51,8 +69,8 @@ export class ServiceLedger {
   }
 
   /** Statuses that ought to be and are not yet. */
-  get writes(): Iterable<status.StatusWrite> {
-    return this.#writes.values();
+  get writes(): StatusWrite[] {
+    return this.#unsettled.flatMap(served => served.write ?? []);
   }
 
   get(namespace: string, name: string): ServedService | undefined {
@@ -67,33 +85,36 @@ export class ServiceLedger {
   /** Brings the claims up to date. Dormant: there is no pool, so nobody is served. */
   read(snapshot: Snapshot, dormant: boolean): void {
     this.#readFaults(snapshot.faulty);
-    const changed = this.#changes(snapshot.list('Service'));
-    if (dormant !== this.#dormant)
-      for (const [key, { service }] of this.#served) if (!changed.has(key)) changed.set(key, service);
+    const woken = dormant !== this.#dormant;
     this.#dormant = dormant;
     const replacements: Replacement<Claim>[] = [];
-    for (const [key, service] of changed) {
+    const replace = (key: string, service: Service | undefined) => {
       const before = this.#served.get(key)?.claim;
       const after = this.#replace(key, service);
       const at = before ?? after;
       if (at !== undefined && before !== after) replacements.push({ at, value: after });
-    }
-    this.#claims = withChanges(this.#claims, replacements, Claim.compareNames);
+    };
+    this.#forEachChange(snapshot.list('Service'), replace);
+    // Those that changed as well have just been read, as whoever is dormant now.
+    if (woken) for (const { key, service, touched } of this.#served.values()) if (!touched) replace(key, service);
+    this.#claims = patched(this.#claims, replacements);
   }
 
   /** Takes what came of the claims, and works out which statuses have to be written. */
-  tell({ changed }: AllocationResult): void {
+  tell(changed: readonly AllocationChange[]): void {
     for (const { claim, before, after = nothing } of changed) {
-      const key = ObjectRef.key(claim);
-      const served = this.#served.get(key);
+      const served = this.#served.get(ObjectRef.key(claim));
       // One that was made anew under its old name is both gone and added: what the new one has counts.
       if (served === undefined || (served.claim !== undefined && served.claim.uid !== claim.uid)) continue;
-      const events = [...served.events, ...status.serviceEvents(served.service, before, after)];
-      this.#served.set(key, { ...served, allocation: after, events, settled: false });
-      this.#touched.add(key);
+      served.history =
+        served.history.length > 0 ? [...served.history, before] : before === nothing ? newcomer : [before];
+      served.allocation = after;
+      served.settled = false;
+      this.#touch(served);
     }
-    for (const key of this.#touched) this.#tellOne(key);
-    this.#touched.clear();
+    for (const served of this.#touched) this.#tellOne(served);
+    if (this.#touched.length > 0) this.#unsettled = this.#unsettled.filter(served => served.write !== undefined);
+    this.#touched = [];
   }
 
   #readFaults(faulty: readonly FaultyObject[]): void {
@@ -101,65 +122,100 @@ export class ServiceLedger {
     this.#faulty = faulty;
     const services = faulty.filter(({ ref }) => ref.kind === 'Service');
     const notes = new Map(services.map(each => [ObjectRef.key(each.ref), requestFaults(each)]));
-    for (const key of [...this.#notes.keys(), ...notes.keys()]) this.#touched.add(key);
+    for (const key of [...this.#notes.keys(), ...notes.keys()]) {
+      const served = this.#served.get(key);
+      if (served !== undefined) this.#touch(served);
+    }
     this.#notes = notes;
     this.#refused = new Set(services.filter(isRefused).map(({ ref }) => ObjectRef.key(ref)));
   }
 
-  /** What became of each Service that is not what it was: undefined when it is gone. */
-  #changes(services: readonly Service[]): Map<string, Service | undefined> {
-    const changed = new Map<string, Service | undefined>();
+  /** Calls `changed` with each Service that is not what it was; undefined when it is gone. */
+  #forEachChange(services: readonly Service[], changed: (key: string, service: Service | undefined) => void): void {
     forEachChange(this.#services, services, (before, after) => {
       const service = after ?? before;
       if (service === undefined) return;
       const key = ObjectRef.key(service.metadata);
+      this.#hidden.delete(key);
       // What it held must not be given away because somebody made a typing mistake in it.
-      if (after === undefined && this.#refused.has(key)) this.#kept.add(key);
-      else {
-        this.#kept.delete(key);
-        changed.set(key, after);
-      }
+      if (after === undefined && this.#refused.has(key)) this.#hidden.add(key);
+      else changed(key, after);
     });
-    for (const key of [...this.#kept]) {
-      if (this.#refused.has(key)) continue;
-      this.#kept.delete(key);
-      changed.set(key, undefined);
-    }
     this.#services = services;
-    return changed;
+    for (const key of [...this.#hidden]) {
+      if (this.#refused.has(key)) continue;
+      this.#hidden.delete(key);
+      changed(key, undefined);
+    }
   }
 
   #replace(key: string, service: Service | undefined): Claim | undefined {
-    this.#touched.add(key);
+    const known = this.#served.get(key);
     if (service === undefined) {
-      this.#served.delete(key);
-      this.#writes.delete(key);
+      if (known !== undefined) this.#forget(known);
       return undefined;
     }
     const ours = !this.#dormant && isOurs(service, this.#settings);
-    const { claim, unreadable } = ours ? readClaim(service, this.#settings) : { claim: undefined, unreadable: [] };
-    const { allocation = nothing, events = [], settled = false } = this.#served.get(key) ?? {};
-    this.#served.set(key, { service, claim, unreadable, allocation, events, settled });
+    const { claim, unreadable } = ours ? readClaim(service, this.#settings) : { claim: undefined, unreadable: none };
+    if (known === undefined) {
+      const served = newlySeen(key, service, claim, unreadable);
+      this.#served.set(key, served);
+      this.#touch(served);
+    } else {
+      known.service = service;
+      known.claim = claim;
+      known.unreadable = unreadable;
+      this.#touch(known);
+    }
     return claim;
   }
 
-  #tellOne(key: string): void {
-    const served = this.#served.get(key);
-    if (served === undefined || this.#kept.has(key)) return;
-    const events = status.wasTampered(served)
-      ? [...served.events, status.restoredEvent(served.service, served.allocation)]
-      : served.events;
-    const write = this.#write({ ...served, events }, this.#notes.get(key) ?? []);
-    if (write === undefined) this.#writes.delete(key);
-    else this.#writes.set(key, write);
-    this.#served.set(key, { ...served, events: write === undefined ? [] : events, settled: write === undefined });
+  #forget(served: Kept): void {
+    this.#served.delete(served.key);
+    served.gone = true;
+    this.#touch(served);
   }
 
-  #write(served: ServedService, notes: readonly string[]): status.StatusWrite | undefined {
-    const { service, claim, allocation, unreadable, events } = served;
-    if (claim !== undefined) return status.serviceWrite(service, allocation, [...unreadable, ...notes], events);
-    return status.wasServed(service) ? { ref: status.serviceRef(service), status: {}, events } : undefined;
+  #touch(served: Kept): void {
+    if (served.touched) return;
+    served.touched = true;
+    this.#touched.push(served);
   }
+
+  #tellOne(served: Kept): void {
+    const { key, service, claim, allocation, unreadable, history, gone } = served;
+    served.touched = false;
+    if (this.#hidden.size > 0 && this.#hidden.has(key)) return;
+    const notes = this.#notes.get(key);
+    const ours = claim !== undefined;
+    const tampered = ours && served.settled && wasTampered(service, allocation);
+    const all = notes === undefined ? unreadable : [...unreadable, ...notes];
+    const wasUnsettled = served.write !== undefined;
+    served.write = gone ? undefined : serviceWrite({ service, ours, allocation, unreadable: all, history, tampered });
+    served.settled = served.write === undefined;
+    if (served.settled) served.history = none;
+    else if (!wasUnsettled) this.#unsettled.push(served);
+  }
+}
+
+function newlySeen(key: string, service: Service, claim: Claim | undefined, unreadable: readonly string[]): Kept {
+  const fresh = { allocation: nothing, history: none, write: undefined, settled: false, touched: false, gone: false };
+  return { key, service, claim, unreadable, ...fresh };
+}
+
+/** A few changes are worked into a copy, which is much cheaper than putting a long list together anew. */
+function patched(claims: readonly Claim[], replacements: readonly Replacement<Claim>[]): readonly Claim[] {
+  if (replacements.length === 0) return claims;
+  if (replacements.length > 8) return withChanges(claims, replacements, Claim.compareNames);
+  const out = claims.slice();
+  for (const { at, value } of replacements) {
+    const from = lastAtMost(out.length, i => Claim.compareNames(out[i] ?? at, at) < 0) + 1;
+    const here = out[from];
+    const removed = here !== undefined && Claim.compareNames(here, at) === 0 ? 1 : 0;
+    if (removed === 1 && value !== undefined) out[from] = value;
+    else out.splice(from, removed, ...(value === undefined ? [] : [value]));
+  }
+  return out;
 }
 
 /** What a Service asks for in its spec; its other faults are not the allocator's to tell. */

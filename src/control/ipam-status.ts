@@ -35,12 +35,52 @@ export interface StatusWrite {
   readonly events: readonly IpamEvent[];
 }
 
+/** What a Service ought to say, and from what. */
+export interface Telling {
+  readonly service: Service;
+  /** False: it is not ours to serve, or not any more. */
+  readonly ours: boolean;
+  readonly allocation: Allocation;
+  /** What it asks for in words that cannot be read, a sentence each. */
+  readonly unreadable: readonly string[];
+  /** The allocations it had since its status was last as it ought to be, without the present one. */
+  readonly history: readonly Allocation[];
+  /** Its status was as it ought to be, and somebody else changed it. */
+  readonly tampered: boolean;
+}
+
+/** Worded only when it is written: a pass over a hundred thousand Services decides, it does not compose. */
+class ServiceWrite implements StatusWrite {
+  readonly #telling: Telling;
+
+  constructor(telling: Telling) {
+    this.#telling = telling;
+  }
+
+  get ref(): ObjectRef {
+    return serviceRef(this.#telling.service);
+  }
+
+  get status(): RawObject {
+    const { ours, allocation } = this.#telling;
+    if (!ours) return {};
+    const ingress = allocation.addresses.map(address => ({ ip: IpAddress.format(address) }));
+    return { loadBalancer: { ingress }, conditions: serviceConditions(this.#telling) };
+  }
+
+  get events(): readonly IpamEvent[] {
+    const { service, history, tampered, allocation } = this.#telling;
+    const events = history.flatMap((before, i) => serviceEvents(service, before, history[i + 1] ?? allocation));
+    return tampered ? [...events, restoredEvent(service, allocation)] : events;
+  }
+}
+
 /** Whether we wrote this Service's addresses. Another manager's statements are never ours to take back. */
 export function wasServed(service: Service): boolean {
   return service.status.conditions.some(condition => condition.type === satisfiedType);
 }
 
-export function serviceRef({ metadata }: Service): ObjectRef {
+function serviceRef({ metadata }: Service): ObjectRef {
   return { kind: 'Service', namespace: metadata.namespace, name: metadata.name };
 }
 
@@ -50,26 +90,20 @@ export function since(service: Service): string | undefined {
 }
 
 /** Undefined when the Service says it all already. */
-export function serviceWrite(
-  service: Service,
-  allocation: Allocation,
-  unreadable: readonly string[],
-  events: readonly IpamEvent[],
-): StatusWrite | undefined {
-  const conditions = serviceConditions(service, allocation, unreadable);
-  if (sameAddresses(service.status.ingress, allocation.addresses) && shows(service.status.conditions, conditions, ours))
-    return undefined;
-  const ingress = allocation.addresses.map(address => ({ ip: IpAddress.format(address) }));
-  return { ref: serviceRef(service), status: { loadBalancer: { ingress }, conditions }, events };
+export function serviceWrite(telling: Telling): StatusWrite | undefined {
+  const { service, ours, allocation } = telling;
+  if (!ours) return wasServed(service) ? new ServiceWrite(telling) : undefined;
+  const { ingress, conditions } = service.status;
+  const isSettled =
+    conditions.length > 0 &&
+    sameAddresses(ingress, allocation.addresses) &&
+    shows(conditions, serviceConditions(telling), [satisfiedType, unreadableType]);
+  return isSettled ? undefined : new ServiceWrite(telling);
 }
 
-const ours = [satisfiedType, unreadableType];
-
-function serviceConditions(
-  { metadata: { generation } }: Service,
-  { refusals: [refusal] }: Allocation,
-  unreadable: readonly string[],
-): readonly Condition[] {
+function serviceConditions({ service, allocation, unreadable }: Telling): readonly Condition[] {
+  const { generation } = service.metadata;
+  const [refusal] = allocation.refusals;
   const satisfied: Condition = {
     type: satisfiedType,
     status: refusal === undefined ? 'True' : 'False',
@@ -83,7 +117,7 @@ function serviceConditions(
 }
 
 /** What changed for a Service, for those who watch it. Addresses it is known to hold already are no news. */
-export function serviceEvents(service: Service, before: Allocation, after: Allocation): IpamEvent[] {
+function serviceEvents(service: Service, before: Allocation, after: Allocation): IpamEvent[] {
   const about = serviceRef(service);
   const isIn = (list: readonly IpAddress[], address: IpAddress) => list.some(each => IpAddress.equals(each, address));
   const gained = after.addresses.filter(
@@ -107,23 +141,13 @@ export function serviceEvents(service: Service, before: Allocation, after: Alloc
   return events;
 }
 
-/** Whether somebody else changed the addresses after the Service had shown them as they ought to be. */
-export function wasTampered({
-  service,
-  claim,
-  allocation,
-  settled,
-}: {
-  readonly service: Service;
-  readonly claim: unknown;
-  readonly allocation: Allocation;
-  readonly settled: boolean;
-}): boolean {
-  return settled && claim !== undefined && !sameAddresses(service.status.ingress, allocation.addresses);
+/** Whether a Service that showed its addresses as they ought to be does not any more, though they are the same. */
+export function wasTampered(service: Service, allocation: Allocation): boolean {
+  return !sameAddresses(service.status.ingress, allocation.addresses);
 }
 
 /** What somebody else wrote in our place is replaced, and said. */
-export function restoredEvent(service: Service, allocation: Allocation): IpamEvent {
+function restoredEvent(service: Service, allocation: Allocation): IpamEvent {
   const list = (addresses: readonly IpAddress[]) => addresses.map(IpAddress.format).join(', ') || 'no address';
   return {
     about: serviceRef(service),

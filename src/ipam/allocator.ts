@@ -15,7 +15,7 @@
  */
 import { type Family, IpAddress } from '../net/ip.ts';
 import { Claim } from './claim.ts';
-import { type Allocation, type Entry, indexOf, nothing, type Walked, walk } from './entry.ts';
+import { type Allocation, type Entry, nothing, type Walked, walk } from './entry.ts';
 import { type Holding, Holdings } from './holdings.ts';
 import { Pool } from './pool.ts';
 import { Refusal, type Release } from './reason.ts';
@@ -32,6 +32,8 @@ export interface AllocationInput {
   readonly keepUncovered: boolean;
 }
 
+const noRefusals: readonly Refusal[] = nothing.refusals;
+
 /** `before` is empty for a claim never seen before; `after` is undefined for one that is gone. */
 export interface AllocationChange {
   readonly claim: Claim;
@@ -39,20 +41,12 @@ export interface AllocationChange {
   readonly after: Allocation | undefined;
 }
 
-export interface AllocationResult {
-  readonly claims: readonly Claim[];
-  /** What every claim has, in the order of the claims; one that did not change is the same value as last time. */
-  readonly allocations: readonly Allocation[];
-  /** Those that are another value than last time. */
-  readonly changed: readonly AllocationChange[];
-}
-
 export class Allocator {
   #pools: readonly Pool[] = [];
   #space = new Space([]);
   #holdings = new Holdings<Entry>(this.#space);
   #keepUncovered = false;
-  #list: Walked = { claims: [], entries: [], allocations: [] };
+  #list: Walked = { claims: [], entries: [] };
   /** Those that lack something, by age. */
   #waiting: Entry[] = [];
 
@@ -62,11 +56,11 @@ export class Allocator {
   readonly #emptied = new Set<Holding<Entry>>();
   readonly #touchedKeys = new Set<string>();
 
-  /** The same input again changes nothing. */
-  allocate({ pools, claims, keepUncovered }: AllocationInput): AllocationResult {
+  /** Whose allocation is another than after the last pass. The same input again changes nothing. */
+  allocate({ pools, claims, keepUncovered }: AllocationInput): readonly AllocationChange[] {
     const moved = this.#moveTo(pools) || keepUncovered !== this.#keepUncovered;
     this.#keepUncovered = keepUncovered;
-    if (!moved && claims === this.#list.claims) return { claims, allocations: this.#list.allocations, changed: [] };
+    if (!moved && claims === this.#list.claims) return [];
     this.#pass++;
     this.#update(claims);
     if (moved) this.#revalidate();
@@ -156,7 +150,9 @@ export class Allocator {
 
   #attach(entry: Entry, address: IpAddress): void {
     const holding = this.#holdings.attach(entry, address);
-    entry.holdings.push(holding);
+    // A list written out has room for one; one that is pushed to, for seventeen.
+    if (entry.holdings.length === 0) entry.holdings = [holding];
+    else entry.holdings.push(holding);
     this.#touch(entry, holding);
   }
 
@@ -256,31 +252,39 @@ export class Allocator {
   }
 
   #satisfy(entry: Entry): void {
-    const { claim } = entry;
+    const refusals = entry.claim.requested.length > 0 ? this.#giveRequested(entry) : this.#giveAny(entry);
+    const { length } = refusals;
+    if (length === entry.refusals.length && refusals.every((each, i) => equalRefusals(each, entry.refusals[i]))) return;
+    entry.refusals = refusals;
+    this.#mark(entry);
+  }
+
+  #giveRequested(entry: Entry): readonly Refusal[] {
     const refusals: Refusal[] = [];
-    const got = (test: (address: IpAddress) => boolean) => entry.holdings.some(holding => test(holding.address));
-    for (const address of claim.requested) {
-      if (got(each => IpAddress.equals(each, address))) continue;
-      const refusal = this.#refuseRequested(claim, address);
+    for (const address of entry.claim.requested) {
+      if (entry.holdings.some(holding => IpAddress.equals(holding.address, address))) continue;
+      const refusal = this.#refuseRequested(entry.claim, address);
       if (refusal === undefined) this.#attach(entry, address);
       else refusals.push(refusal);
     }
-    for (const family of claim.requested.length > 0 ? [] : claim.families) {
-      if (got(each => each.family === family)) continue;
-      const address = this.#shareable(entry, family) ?? this.#lowest(entry, family);
+    return refusals;
+  }
+
+  #giveAny(entry: Entry): readonly Refusal[] {
+    let refusals: readonly Refusal[] = noRefusals;
+    let { groups } = entry;
+    for (const family of entry.claim.families) {
+      if (entry.holdings.some(holding => holding.address.family === family)) continue;
+      groups ??= this.#space.groups(entry.claim.labels);
+      const address = this.#shareable(entry, family) ?? this.#lowest(groups, family);
       if (address !== undefined) this.#attach(entry, address);
       else {
-        const served = this.#groups(entry).some(group => group.serves[family]);
-        refusals.push({ reason: served ? 'out_of_ips' : 'no_pool', family });
+        const reason = groups.some(group => group.serves[family]) ? 'out_of_ips' : 'no_pool';
+        refusals = [...refusals, { reason, family }];
+        entry.groups = groups;
       }
     }
-    if (
-      refusals.length === entry.refusals.length &&
-      refusals.every((each, i) => equalRefusals(each, entry.refusals[i]))
-    )
-      return;
-    entry.refusals = refusals;
-    this.#mark(entry);
+    return refusals;
   }
 
   #refuseRequested(claim: Claim, address: IpAddress): Refusal | undefined {
@@ -310,8 +314,8 @@ export class Allocator {
     return best?.address;
   }
 
-  #lowest(entry: Entry, family: Family): IpAddress | undefined {
-    const value = this.#space.firstWithRoom(this.#groups(entry), family)?.free?.[family].lowest();
+  #lowest(groups: readonly Group[], family: Family): IpAddress | undefined {
+    const value = this.#space.firstWithRoom(groups, family)?.free?.[family].lowest();
     return value === undefined ? undefined : { family, value };
   }
 
@@ -320,20 +324,16 @@ export class Allocator {
     return entry.groups;
   }
 
-  #finish(): AllocationResult {
-    const { claims, entries, allocations } = this.#list;
+  #finish(): AllocationChange[] {
     const changed: AllocationChange[] = [];
-    const few = this.#dirty.length < entries.length / 16;
     for (const entry of this.#dirty) {
       const change = renew(entry);
       if (change !== undefined) changed.push(change);
-      if (few && !entry.gone) allocations[indexOf(this.#list, entry)] = entry.allocation;
     }
-    if (!few) for (const [i, entry] of entries.entries()) allocations[i] = entry.allocation;
     this.#dirty = [];
     this.#emptied.clear();
     this.#touchedKeys.clear();
-    return { claims, allocations, changed };
+    return changed;
   }
 }
 

@@ -34,6 +34,8 @@ export interface Entry {
 }
 
 const none: readonly never[] = [];
+/** Shared by all that have none; never pushed to. */
+const noHoldings: never[] = [];
 export const nothing: Allocation = { addresses: none, refusals: none, released: none };
 
 export const Entry = {
@@ -41,7 +43,7 @@ export const Entry = {
   of(claim: Claim): Entry {
     return {
       claim,
-      holdings: [],
+      holdings: noHoldings,
       refusals: none,
       released: undefined,
       allocation: nothing,
@@ -54,15 +56,13 @@ export const Entry = {
   },
 };
 
-/** Claims sorted by namespace and name, the entry of each, and what it has. */
+/** Claims sorted by namespace and name, and the entry of each. */
 export interface Walked {
   readonly claims: readonly Claim[];
   readonly entries: readonly Entry[];
-  readonly allocations: Allocation[];
 }
 
 export interface Walk {
-  /** The allocations are those of before, at their new places. */
   readonly list: Walked;
   /** Of claims never seen before. */
   readonly added: readonly Entry[];
@@ -80,16 +80,15 @@ export function walk(before: Walked, claims: readonly Claim[]): Walk {
   const tail = commonTail(before.claims, claims, head);
   const end = before.claims.length - tail;
   const middle = walkEach(before, head, end, claims, claims.length - tail);
-  const sameEntries = middle.added.length === 0 && middle.gone.length === 0;
+  const { added, gone } = middle;
+  const sameEntries = added.length === 0 && gone.length === 0;
   const entries = sameEntries ? before.entries : spliced(before.entries, head, end, middle.entries);
-  const allocations = spliced(before.allocations, head, end, middle.allocations);
-  return { ...middle, list: { claims, entries, allocations } };
+  return { ...middle, list: { claims, entries } };
 }
 
 /** The same for the part from `at` up to `end` in the old list and up to `claimsEnd` in the new. */
 function walkEach(before: Walked, at: number, end: number, claims: readonly Claim[], claimsEnd: number) {
   const entries: Entry[] = [];
-  const allocations: Allocation[] = [];
   const added: Entry[] = [];
   const replaced: { entry: Entry; claim: Claim }[] = [];
   const gone: Entry[] = [];
@@ -108,7 +107,6 @@ function walkEach(before: Walked, at: number, end: number, claims: readonly Clai
     if (old !== undefined && old.claim.uid === claim.uid) {
       if (old.claim !== claim) replaced.push({ entry: old, claim });
       entries.push(old);
-      allocations.push(old.allocation);
       continue;
     }
     // Another uid under the same name is another object.
@@ -116,20 +114,18 @@ function walkEach(before: Walked, at: number, end: number, claims: readonly Clai
     const entry = Entry.of(claim);
     added.push(entry);
     entries.push(entry);
-    allocations.push(nothing);
   }
   for (let old = known(); old !== undefined; old = known()) {
     gone.push(old);
     at++;
   }
-  return { entries, allocations, added, replaced, gone };
+  return { entries, added, replaced, gone };
 }
 
-function spliced<T>(list: readonly T[], head: number, end: number, middle: readonly T[]): T[] {
-  if (middle.length !== end - head) return list.slice(0, head).concat(middle, list.slice(end));
-  const out = list.slice();
-  for (const [i, each] of middle.entries()) out[head + i] = each;
-  return out;
+function spliced(list: readonly Entry[], head: number, end: number, middle: readonly Entry[]): readonly Entry[] {
+  // One copy for a few, and no argument list of a hundred thousand for the many.
+  if (middle.length < 1000) return list.toSpliced(head, end - head, ...middle);
+  return list.slice(0, head).concat(middle, list.slice(end));
 }
 
 function commonHead(a: readonly Claim[], b: readonly Claim[]): number {
@@ -144,17 +140,4 @@ function commonTail(a: readonly Claim[], b: readonly Claim[], head: number): num
   let at = 0;
   while (at < length && a[a.length - 1 - at] === b[b.length - 1 - at]) at++;
   return at;
-}
-
-/** Index of an entry in its list. */
-export function indexOf({ claims }: Walked, { claim }: Entry): number {
-  let low = 0;
-  let high = claims.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const there = claims[middle];
-    if (there !== undefined && Claim.compareNames(there, claim) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -11,11 +11,14 @@ export interface Holder {
   claim: Claim;
 }
 
+/** Shared by all that are empty; never pushed to. */
+const none: never[] = [];
+
 export class Holding<H extends Holder> {
   readonly address: IpAddress;
   /** Where it is counted; undefined when no readable pool contains it. */
   home: PoolSpace | undefined;
-  readonly holders: H[] = [];
+  holders: H[] = none;
   /** The oldest of the holders. */
   oldest: H | undefined;
   /** The sharing key of its holders, who all have the same; undefined when its holder has none. */
@@ -66,7 +69,8 @@ export class Holdings<H extends Holder> {
 
   attach(holder: H, address: IpAddress): Holding<H> {
     const holding = this.#byAddress.get(address) ?? this.#open(address);
-    holding.holders.push(holder);
+    if (holding.holders.length === 0) holding.holders = [holder];
+    else holding.holders.push(holder);
     if (holding.oldest === undefined || Claim.compareAge(holder.claim, holding.oldest.claim) < 0)
       holding.oldest = holder;
     const { sharing } = holder.claim;

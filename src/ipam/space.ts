@@ -160,11 +160,13 @@ export class Space {
 
   /** The pools whose selectors may give to these labels, by selector. */
   groups(labels: Labels): Group[] {
-    const out = this.#unanchored.filter(group => group.selector.matches(labels));
+    const out: Group[] = [];
+    for (const group of this.#unanchored) if (group.selector.matches(labels)) out.push(group);
     for (const [key, byValue] of this.#anchored) {
       const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-      for (const group of (value !== undefined && byValue.get(value)) || [])
-        if (group.selector.matches(labels)) out.push(group);
+      const groups = value === undefined ? undefined : byValue.get(value);
+      if (groups === undefined) continue;
+      for (const group of groups) if (group.selector.matches(labels)) out.push(group);
     }
     return out;
   }

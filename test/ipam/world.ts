@@ -2,7 +2,7 @@
 
 import { Allocator } from '../../src/ipam/allocator.ts';
 import { Claim } from '../../src/ipam/claim.ts';
-import type { Allocation } from '../../src/ipam/entry.ts';
+import { type Allocation, nothing } from '../../src/ipam/entry.ts';
 import type { Pool, PoolBlock, PoolSelector } from '../../src/ipam/pool.ts';
 import { Refusal } from '../../src/ipam/reason.ts';
 import type { SharingTerms } from '../../src/ipam/sharing.ts';
@@ -98,7 +98,7 @@ export class World {
   readonly claims = new Map<string, Claim>();
   keepUncovered = false;
   #sorted: readonly Claim[] = [];
-  #last: readonly Allocation[] = [];
+  readonly #last = new Map<string, Allocation>();
 
   with(...objects: readonly (Pool | Claim)[]): this {
     for (const object of objects) {
@@ -114,22 +114,22 @@ export class World {
     return this;
   }
 
-  pass(): readonly Allocation[] {
+  pass(): this {
     this.#sorted = [...this.claims.values()].sort(Claim.compareNames);
     const { keepUncovered } = this;
-    this.#last = this.allocator.allocate({
-      pools: [...this.pools.values()],
-      claims: this.#sorted,
-      keepUncovered,
-    }).allocations;
-    return this.#last;
+    const changed = this.allocator.allocate({ pools: [...this.pools.values()], claims: this.#sorted, keepUncovered });
+    for (const change of changed.toSorted((a, b) => Number(a.after !== undefined) - Number(b.after !== undefined))) {
+      const { claim: each, after } = change;
+      if (after === undefined) this.#last.delete(Claim.key(each));
+      else this.#last.set(Claim.key(each), after);
+    }
+    return this;
   }
 
   of(path: string): Allocation {
     const key = path.includes('/') ? path : `default/${path}`;
-    const found = this.#last[this.#sorted.findIndex(each => Claim.key(each) === key)];
-    if (found === undefined) throw new Error(`no claim ${path}`);
-    return found;
+    // One that asks for nothing has had nothing ever since.
+    return this.#last.get(key) ?? nothing;
   }
 
   held(path: string): string[] {
@@ -143,19 +143,14 @@ export class World {
 
   /** What everybody holds: `{ 'default/web': '192.0.2.1' }`. */
   everybody(): Record<string, string> {
-    return Object.fromEntries(
-      this.#sorted.map((each, i) => [
-        Claim.key(each),
-        (this.#last[i]?.addresses ?? []).map(IpAddress.format).join(' '),
-      ]),
-    );
+    return Object.fromEntries(this.#sorted.map(each => [Claim.key(each), this.held(Claim.key(each)).join(' ')]));
   }
 
   /** The same objects as they would be found after a restart: who holds what is known from the statuses alone. */
   restarted(): World {
     const world = new World().with(...this.pools.values());
     world.keepUncovered = this.keepUncovered;
-    for (const [i, each] of this.#sorted.entries()) world.with({ ...each, held: this.#last[i]?.addresses ?? [] });
+    for (const each of this.#sorted) world.with({ ...each, held: this.of(Claim.key(each)).addresses });
     return world;
   }
 }
