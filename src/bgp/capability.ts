@@ -154,8 +154,9 @@ function decodeGracefulRestart(reader: Reader): Extract<Known, { kind: 'graceful
   return { kind: 'graceful restart', restarting, notification, seconds: head & 0xfff, families };
 }
 
+/** It goes to screens: without control characters. */
 function text(octets: Uint8Array): string {
-  return new TextDecoder().decode(octets);
+  return new TextDecoder().decode(octets).replace(/\p{Cc}/gu, '');
 }
 
 /**

@@ -1,4 +1,5 @@
 /** The session state machine as a table, state × event, and its timers: RFC 4271 §8.2.2 and §10, RFC 9687, RFC 6608. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { timerDefaults } from '../../src/bgp/config.ts';
 import { Notification } from '../../src/bgp/notification.ts';
@@ -97,28 +98,18 @@ const same = (state: StateName) => state;
 const failed = (notification: string) => `idle, close ${notification}, down: sent`;
 const abort = 'idle, abort';
 
+function always(outcome: string): Record<SessionEvent['kind'], string> {
+  return Object.fromEntries(Object.keys(events).map(kind => [kind, outcome])) as Record<SessionEvent['kind'], string>;
+}
+
 /** RFC 4271 §8.2.2 as a table: in a state, on an event, what happens. */
 const table: Record<StateName, Record<SessionEvent['kind'], string>> = {
+  // RFC 4271: any other event in Idle changes nothing.
   idle: {
+    ...always('idle'),
     start: 'connect, connect',
-    stop: same('idle'),
-    reset: same('idle'),
     connected: 'idle, close',
-    'connect failed': same('idle'),
-    closed: same('idle'),
-    collision: same('idle'),
-    overtaken: same('idle'),
     'retry timer': 'connect, connect',
-    'hold timer': same('idle'),
-    'keepalive timer': same('idle'),
-    'send hold timer': same('idle'),
-    sent: same('idle'),
-    open: same('idle'),
-    keepalive: same('idle'),
-    update: same('idle'),
-    'route refresh': same('idle'),
-    notification: same('idle'),
-    error: same('idle'),
   },
   connect: {
     start: same('connect'),
@@ -361,5 +352,49 @@ describe('damping (RFC 4271 §8.1.1)', () => {
     const [next] = step(sessions.established, events.stop, env);
     expect(nextDeadlineMs(next)).toBe(Number.POSITIVE_INFINITY);
     expect(step(next, events.start, env)[0].state).toBe('connect');
+  });
+});
+
+describe('properties', () => {
+  const anyEvent = fc.constantFrom(...Object.values(events));
+  const walk = fc.array(fc.tuple(anyEvent, fc.nat(100_000)), { maxLength: 60 });
+
+  it('whatever happens, a timer that was given its event does not want it again at once', () => {
+    fc.assert(
+      fc.property(walk, fc.boolean(), (steps, passive) => {
+        let session: Session = { state: 'idle', retryAtMs: undefined };
+        let nowMs = NOW;
+        for (const [event, forMs] of steps) {
+          nowMs += forMs;
+          const at = { ...env, passive, nowMs };
+          for (let due = dueEvent(session, nowMs); due !== undefined; due = dueEvent(session, nowMs)) {
+            [session] = step(session, due, at);
+            expect(dueEvent(session, nowMs)?.kind).not.toBe(due.kind);
+          }
+          [session] = step(session, event, at);
+          expect(nextDeadlineMs(session)).toBeGreaterThan(nowMs);
+        }
+      }),
+    );
+  });
+
+  it('a connection is opened and closed in turn, and up and down come in turn', () => {
+    fc.assert(
+      fc.property(walk, steps => {
+        let session: Session = { state: 'idle', retryAtMs: undefined };
+        let up = false;
+        for (const [event, forMs] of steps) {
+          const [next, effects] = step(session, event, { ...env, nowMs: NOW + forMs });
+          for (const effect of effects) {
+            if (effect.kind === 'up') expect(up).toBe(false);
+            if (effect.kind === 'down' && effect.from === 'established') expect(up).toBe(true);
+            if (effect.kind === 'up') up = true;
+            if (effect.kind === 'down') up = false;
+          }
+          session = next;
+          expect(up).toBe(session.state === 'established');
+        }
+      }),
+    );
   });
 });

@@ -96,6 +96,23 @@ describe('a session', () => {
     expect(it.status('b').state).toBe('established');
   });
 
+  it('enhanced refresh: what is not repeated between BoRR and EoRR is withdrawn (RFC 7313 §4)', () => {
+    const enhanced = [...capabilities, { kind: 'enhanced refresh' } as const];
+    const it = established({}, { capabilities: enhanced });
+    const refresh = (subtype: number) => encodeRouteRefresh({ afi: 1, safi: 1, subtype });
+    it.send(1, route, refresh(1), refresh(2));
+    expect(routes(it)).toBe(0);
+    it.send(1, route, refresh(1), route, refresh(2));
+    expect(routes(it)).toBe(1);
+    it.hears(1);
+    it.send(1, refresh(0));
+    expect(it.hears(1)).toEqual(['routeRefresh', 'routeRefresh']);
+    // Without having agreed on it, the marks mean nothing.
+    const plain = established();
+    plain.send(1, route, refresh(1), refresh(2));
+    expect(routes(plain)).toBe(1);
+  });
+
   it('asks for routes again when a person wants it, and tells ours again', () => {
     const it = established();
     expect(it.speaker.reset('b', 'soft-in', it.nowMs)).toBe(true);
