@@ -16,7 +16,6 @@ import {
   FLAG_TRANSITIVE,
   type PathAttributes,
   type RawAttribute,
-  treatments,
 } from './attribute.ts';
 import { type AttributeRow, attributeRow, type Received } from './attribute-table.ts';
 import { NextHop } from './next-hop.ts';
@@ -192,9 +191,4 @@ function checkWhole(into: Received, carries: Carries, cx: AttributeContext, faul
 function has(into: Received, code: number): boolean {
   if (code === attributeCode.origin) return into.origin !== undefined;
   return code === attributeCode.asPath ? into.asPath !== undefined : into.nextHop !== undefined;
-}
-
-/** The graver of two treatments. */
-export function graver<T extends (typeof treatments)[number]>(a: T, b: T): T {
-  return treatments.indexOf(a) >= treatments.indexOf(b) ? a : b;
 }

@@ -1,5 +1,5 @@
 /** MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 §3, §4) around their prefixes, which the RIB reads and writes itself. */
-import type { Reader, Writer } from '../net/bytes.ts';
+import type { Reader } from '../net/bytes.ts';
 import type { MpReach, MpUnreach } from './attribute.ts';
 import { Family } from './family.ts';
 import { NextHop } from './next-hop.ts';
@@ -23,23 +23,10 @@ export function decodeMpReach(reader: Reader, extendedNextHop: readonly Family[]
   return { afi, safi, family, nextHop, nlriAt: reader.at, nlriEnd: reader.end };
 }
 
-/** Writes the value up to its prefixes. */
-export function encodeMpReach(writer: Writer, family: Family, nextHop: NextHop): void {
-  const { afi, safi } = Family.row(family);
-  const bytes = NextHop.encode(nextHop, family);
-  writer.u16(afi).u8(safi).u8(bytes.length).put(bytes).u8(0);
-}
-
 /** Reads one MP_UNREACH_NLRI value. Undefined when it is too short to name a family. */
 export function decodeMpUnreach(reader: Reader): MpUnreach | undefined {
   if (reader.remaining < 3) return undefined;
   const afi = reader.u16();
   const safi = reader.u8();
   return { afi, safi, family: Family.of(afi, safi), nlriAt: reader.at, nlriEnd: reader.end };
-}
-
-/** Writes the value up to its prefixes; with none it is End-of-RIB (RFC 4724 §2). */
-export function encodeMpUnreach(writer: Writer, family: Family): void {
-  const { afi, safi } = Family.row(family);
-  writer.u16(afi).u8(safi);
 }

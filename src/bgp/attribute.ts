@@ -78,8 +78,7 @@ export interface PathAttributes {
 }
 
 /** What an error in an attribute leads to, weakest first (RFC 7606 §2). */
-export const treatments = ['ok', 'attribute-discard', 'treat-as-withdraw', 'session-reset'] as const;
-export type Treatment = (typeof treatments)[number];
+export type Treatment = 'ok' | 'attribute-discard' | 'treat-as-withdraw' | 'session-reset';
 
 /** What about an attribute was wrong. */
 export type AttributeFaultKind =

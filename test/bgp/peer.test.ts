@@ -59,7 +59,7 @@ describe('two peers', () => {
     expect(told('ipv6-unicast')).toMatchObject([{ prefix: prefix('2001:db8::/32'), best: true }]);
   });
 
-  it('a passive peer that is in its idle hold refuses; it is called again soon, not after the connect retry time', () => {
+  it('a passive peer in its idle hold refuses, and is called again soon, not after the connect retry time', () => {
     for (const seed of seeds.slice(0, 20)) {
       const { net, a, b } = pairOf(seed, {}, passive);
       net.run(150_000);

@@ -103,7 +103,7 @@ describe('what is agreed on', () => {
     [90_000, 3, 3_000, 1_000],
     [0, 90, 0, 0],
     [90_000, 0, 0, 0],
-  ])('W1: hold time %i ms here, %i s there → %i, keepalive %i (RFC 4271 §4.2, §4.4)', (here, there, holdMs, keepaliveMs) => {
+  ])('W1: hold time %i ms here, %i s there → %i, keepalive %i (RFC 4271 §4.4)', (here, there, holdMs, keepaliveMs) => {
     const config = { ...base, timers: { ...base.timers, holdMs: here } };
     expect(agree(config, theirs({ holdSeconds: there }))).toMatchObject({ holdMs, keepaliveMs });
   });

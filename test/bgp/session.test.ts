@@ -313,7 +313,7 @@ describe('timers', () => {
     expect(nextDeadlineMs(established)).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('SendHoldTimer: the greater of 8 minutes and twice the hold time, from each time something was sent (RFC 9687 §3)', () => {
+  it('SendHoldTimer: the greater of 8 minutes and twice the hold time, from each sending on (RFC 9687 §3)', () => {
     const late = { ...env, nowMs: NOW + 10 };
     expect(step(sessions.established, events.sent, late)[0]).toMatchObject({ sendHoldAtMs: NOW + 10 + 480_000 });
     const slow = { ...negotiated, holdMs: 600_000 };

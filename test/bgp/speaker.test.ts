@@ -213,7 +213,7 @@ describe('bad input (RFC 4271 §6, RFC 7606)', () => {
     expect(it.events.filter(each => each.kind === 'failed' && each.reason.kind === 'refused')).toHaveLength(500);
   });
 
-  it('a million routes past the limit: Cease with family and limit, and down until somebody says otherwise (RFC 4486 §4)', () => {
+  it('routes past the limit: Cease with family and limit, down until somebody says otherwise (RFC 4486 §4)', () => {
     const families = [{ family: 'ipv4-unicast' as const, maxPrefixes: { limit: 2, restartMs: undefined } }];
     const it = established({ families }, { capabilities: capabilities.filter((_, i) => i !== 1) });
     const three = message(
