@@ -7,7 +7,6 @@ import { AsPath } from '../../src/bgp/as-path.ts';
 import type { AttributeContext, PathAttributes } from '../../src/bgp/attribute.ts';
 import { checkAttributes } from '../../src/bgp/attribute-check.ts';
 import { encodeAttributeHeader, encodeAttributes } from '../../src/bgp/attribute-encode.ts';
-import { encodeMpReach, encodeMpUnreach } from '../../src/bgp/attribute-mp.ts';
 import { Family } from '../../src/bgp/family.ts';
 import { NextHop } from '../../src/bgp/next-hop.ts';
 import { Policy } from '../../src/bgp/policy.ts';
@@ -16,6 +15,7 @@ import type { PeerView } from '../../src/bgp/rib-view.ts';
 import { Reader, Writer } from '../../src/net/bytes.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Prefix } from '../../src/net/prefix.ts';
+import { encodeMpReach, encodeMpUnreach } from './attributes.ts';
 
 export const ip = (text: string): IpAddress => {
   const address = IpAddress.parse(text);
