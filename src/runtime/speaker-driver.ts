@@ -189,7 +189,8 @@ export class SpeakerDriver {
       data: bytes => this.#received(connection, bytes),
       drained: () => {
         connection.blocked = false;
-        if (!this.#connections.has(connection.id) || !this.#speaker.wantsWrite(connection.id)) return;
+        if (!this.#connections.has(connection.id)) return;
+        // Asked even when nothing is left: the speaker takes a connection for writing until a pull has given 0.
         this.#ready.add(connection);
         this.#endTurn();
       },
