@@ -110,10 +110,9 @@ export class Peer implements ChannelOwner {
     this.routes.flush();
   }
 
-  /** Down and, after the idle hold time, back. Starts what stays down. */
+  /** Down and, after the idle hold time, back. What is down already starts at once. */
   reset(notification: Notification, nowMs: number): void {
-    const { session } = this.#primary;
-    if (session.state === 'idle' && session.retryAtMs === undefined) this.start(nowMs);
+    if (this.#primary.session.state === 'idle') this.start(nowMs);
     else for (const channel of this.channels) channel.dispatch({ kind: 'reset', notification }, nowMs);
   }
 

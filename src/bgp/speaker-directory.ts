@@ -22,10 +22,13 @@ export class Directory {
     else if (remote.kind === 'interface') this.#byInterface.set(remote.interface, peer);
   }
 
+  /** Somebody else may have taken its place already: a configured peer that of a member of a range. */
   remove(peer: Peer): void {
     const { remote } = peer.config;
-    if (remote.kind === 'address') this.#byAddress.delete(addressKey(remote.address, remote.zone));
-    else if (remote.kind === 'interface') this.#byInterface.delete(remote.interface);
+    if (remote.kind === 'interface') this.#byInterface.delete(remote.interface);
+    if (remote.kind !== 'address') return;
+    const key = addressKey(remote.address, remote.zone);
+    if (this.#byAddress.get(key) === peer) this.#byAddress.delete(key);
   }
 
   onLink(link: string): Peer | undefined {

@@ -274,6 +274,16 @@ describe('peers by range', () => {
     expect(it.all('adopt').map(each => each.peer)).toEqual(['leafs/10.1.0.1', 'rack/10.1.2.1', 'one']);
   });
 
+  it('a peer configured at the address of one that is connected stays known when that one goes', () => {
+    const it = bench(range);
+    const connection = it.establish(it.call('10.1.0.1'), open);
+    const one = peerConfig('one', '10.1.0.1', { transport: passive });
+    it.speaker.configure(speakerConfig(65001, '10.0.0.1', range, one), it.nowMs);
+    it.speaker.closed(connection, 'ECONNRESET', it.nowMs);
+    it.establish(it.call('10.1.0.1'), open);
+    expect(it.speaker.peers(0).map(each => [each.key, each.state])).toEqual([['one', 'established']]);
+  });
+
   it('goes with its configuration (B9)', () => {
     const it = bench(range);
     const connection = it.establish(it.call('10.1.0.1'), open);
