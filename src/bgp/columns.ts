@@ -1,7 +1,7 @@
 /**
- * Columns: typed arrays that grow by doubling. What has not been written to yet is address space, not memory: the
- * system gives pages as they are touched. The old octets are freed at once (`ArrayBuffer.transfer` to nothing), not
- * when the garbage collector comes around, so growth never holds more than one column twice.
+ * Columns: typed arrays that grow fourfold. What has not been written to yet is address space, not memory: the system gives
+ * pages as they are touched, so room to spare is free and old octets are seldom copied. They are freed at once
+ * (`ArrayBuffer.transfer` to nothing), not when the garbage collector comes around.
  */
 
 export type U8 = Uint8Array<ArrayBuffer>;
@@ -14,7 +14,7 @@ const CAPACITY_MIN = 256;
 
 /** The next size of a column that holds `capacity` and needs room for `needed`. */
 export function nextCapacity(capacity: number, needed: number): number {
-  return Math.max(needed, capacity * 2, CAPACITY_MIN);
+  return Math.max(needed, capacity * 4, CAPACITY_MIN);
 }
 
 /**
