@@ -1,7 +1,7 @@
 /**
  * `npm run bench:ipam`: what allocation costs, as medians over rounds. Objects are made like those of a store: an
- * unchanged one is the same value in the next snapshot. "control" is everything from the snapshot to the list of statuses
- * to write; "allocator" is the part of it that decides.
+ * unchanged one is the same value in the next snapshot. "control" is everything from the snapshot to the list of
+ * statuses to write; "allocator" is the part of it that decides.
  */
 import { parseObject } from '../src/api/parse.ts';
 import type { Service } from '../src/api/service.ts';
@@ -174,7 +174,9 @@ function poolEdits(pools: readonly Pool[], claims: readonly Claim[]): number[] {
   });
 }
 
-/** One address taken and given back, in pools of very different fill: the cost of a free range, not of a pool's size. */
+/**
+ * One address taken and given back, in pools of very different fill: the cost of a free range, not of a pool's size.
+ */
 function benchFill(): void {
   const base = 10n << 24n;
   const last = base + 2n ** 24n - 1n;

@@ -19,8 +19,8 @@ const sourceOptions = { ...fileOptions, socket: socketOption, output: outputOpti
 
 export const ipam = defineCommand({
   name: 'ipam',
-  about: `Shows every pool (how much of it is used, by whom it may be used, whether it conflicts) and every Service that asks
-for addresses: what it has, from where, since when, with whom it shares, and what it lacks and why.
+  about: `Shows every pool (how much of it is used, by whom it may be used, whether it conflicts) and every Service
+that asks for addresses: what it has, from where, since when, with whom it shares, and what it lacks and why.
 
   herald ipam
   herald ipam --manifests examples/home-lab-l2 --state /tmp/herald`,
@@ -41,8 +41,8 @@ export const ipamExplain = defineCommand({
   name: 'ipam explain',
   operands: 'NAMESPACE/NAME',
   count: { min: 1, max: 1 },
-  about: `Says why a Service has the addresses it has, or none: what it asks for, what every pool answers to that, and who is in
-the way.
+  about: `Says why a Service has the addresses it has, or none: what it asks for, what every pool answers to that,
+and who is in the way.
 
   herald ipam explain default/web
   herald ipam explain default/web --manifests examples/home-lab-l2`,
@@ -64,8 +64,8 @@ the way.
 
 export const ipamPlan = defineCommand({
   name: 'ipam plan',
-  about: `Says which Services would gain, lose or move addresses if these manifests were in force, and why, before they are.
-Who holds what now is read from the state folder of the running process; nothing is written.
+  about: `Says which Services would gain, lose or move addresses if these manifests were in force, and why, before
+they are. Who holds what now is read from the state folder of the running process; nothing is written.
 The status is 1 when a Service would lose or move an address.
 
   herald ipam plan --manifests changed/
@@ -115,10 +115,9 @@ function explanationText(view: ExplanationView): string {
   if (view.notOurs !== undefined) return `${view.service} is given nothing here: ${view.notOurs}.\n`;
   const lines = [`${view.service} asks for ${view.asks}.`, ...view.unreadable.map(each => `  cannot be read: ${each}`)];
   for (const { address, pool, sharedWith } of view.held) {
+    const origin = pool === undefined ? ', kept for a pool that cannot be read' : ` from pool ${pool}`;
     const shared = sharedWith.length === 0 ? '' : `, shared with ${sharedWith.join(', ')}`;
-    lines.push(
-      `It has ${address}${pool === undefined ? ', kept for a pool that cannot be read' : ` from pool ${pool}`}${shared}.`,
-    );
+    lines.push(`It has ${address}${origin}${shared}.`);
   }
   for (const { message, details } of view.refusals)
     lines.push(`It lacks: ${message}.`, ...details.map(each => `  ${each}`));
@@ -132,6 +131,7 @@ function planText({ changes, unchanged, unreadablePools }: PlanView): string {
   ]);
   const count = (outcome: string) => changes.filter(change => change.outcome === outcome).length;
   const pools = unreadablePools.map(name => `pool ${name} cannot be read: what it gave is kept\n`).join('');
-  const summary = `${count('gain')} would gain, ${count('lose')} would lose, ${count('move')} would move, ${unchanged} stay as they are\n`;
+  const [gain, lose, move] = (['gain', 'lose', 'move'] as const).map(count);
+  const summary = `${gain} would gain, ${lose} would lose, ${move} would move, ${unchanged} stay as they are\n`;
   return `${rows.length === 0 ? '' : `${table(['WOULD', 'SERVICE', 'NOW', 'THEN', 'WHY'], rows)}\n`}${pools}${summary}`;
 }

@@ -63,7 +63,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
       return jsonAnswer(node === undefined ? joinViews([]) : announcedView(plane.snapshot, node));
     },
     '/allocated': () => jsonAnswer(allocatedRows(plane.ipam.all())),
-    ...ipamRoutes(plane.ipam, settings.ipam),
+    ...ipamRoutes(() => plane.ipam, settings.ipam),
     ...bgp?.routes,
     ...explainRoutes(plane, clock, bgp?.target, settings.roles.has('operator') ? settings.ipam : undefined),
   });

@@ -1,6 +1,6 @@
 /**
- * Services and CiliumLoadBalancerIPPools in the allocator's words: which Services are ours to serve, what each asks for,
- * and what in its annotations cannot be read (reference §2.9-2.11, §2.13).
+ * Services and CiliumLoadBalancerIPPools in the allocator's words: which Services are ours to serve, what each asks
+ * for, and what in its annotations cannot be read (reference §2.9-2.11, §2.13).
  */
 import type { CiliumLoadBalancerIPPool } from '../api/load-balancer-ip-pool.ts';
 import type { LabelSelector } from '../api/selector.ts';

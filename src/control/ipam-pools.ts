@@ -1,4 +1,7 @@
-/** Pools as the allocator's control sees them, those that cannot be read among them, and what their statuses ought to say. */
+/**
+ * Pools as the allocator's control sees them, those that cannot be read among them, and what their statuses ought to
+ * say.
+ */
 import type { CiliumLoadBalancerIPPool } from '../api/load-balancer-ip-pool.ts';
 import type { FaultyObject, Snapshot } from '../api/snapshot.ts';
 import type { Pool } from '../ipam/pool.ts';

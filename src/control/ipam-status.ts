@@ -1,6 +1,6 @@
 /**
- * Allocations as what Services and pools ought to say: ingress, conditions, events (reference §1.3, §2.12). A status that
- * the snapshot shows already is not written again.
+ * Allocations as what Services and pools ought to say: ingress, conditions, events (reference §1.3, §2.12). A status
+ * that the snapshot shows already is not written again.
  */
 import type { CiliumLoadBalancerIPPool } from '../api/load-balancer-ip-pool.ts';
 import type { Condition, ObjectRef, RawObject } from '../api/object.ts';
@@ -13,7 +13,9 @@ import type { PoolUsage } from '../ipam/space.ts';
 import { IpAddress } from '../net/ip.ts';
 import { errorCondition, statedCondition } from './conditions.ts';
 
-/** Says whether a Service has its addresses. That it is there is how we know, also after a restart, that we served it. */
+/**
+ * Says whether a Service has its addresses. That it is there is how we know, also after a restart, that we served it.
+ */
 const satisfiedType = 'cilium.io/IPAMRequestSatisfied';
 /** Only on a Service that asks in words which cannot be read. */
 const unreadableType = 'herald.io/IPAMRequestUnreadable';
@@ -149,11 +151,12 @@ export function wasTampered(service: Service, allocation: Allocation): boolean {
 /** What somebody else wrote in our place is replaced, and said. */
 function restoredEvent(service: Service, allocation: Allocation): IpamEvent {
   const list = (addresses: readonly IpAddress[]) => addresses.map(IpAddress.format).join(', ') || 'no address';
+  const [found, right] = [list(service.status.ingress), list(allocation.addresses)];
   return {
     about: serviceRef(service),
     type: 'Warning',
     reason: 'StatusRestored',
-    message: `the status was changed by somebody else: ${list(service.status.ingress)} is ${list(allocation.addresses)} again`,
+    message: `the status was changed by somebody else: ${found} is ${right} again`,
   };
 }
 

@@ -2,8 +2,8 @@
  * Snapshot in; addresses, conditions and events for Services and pools out (reference §2.8-2.14).
  *
  * Level-triggered: what we handed out is known from the objects. A Service that carries our condition was served by us,
- * whoever of us it was and however long ago: when it is no longer ours (another type, another class, the last pool gone),
- * an empty status lets go of what our manager wrote, and of nothing else. One without it is never touched.
+ * whoever of us it was and however long ago: when it is no longer ours (another type, another class, the last pool
+ * gone), an empty status lets go of what our manager wrote, and of nothing else. One without it is never touched.
  *
  * Without any pool we are dormant: nobody is served, and Services that never were are left alone. A pool that cannot be
  * read still counts as a pool, and nothing it may have given is taken away; a Service that cannot be read keeps what it

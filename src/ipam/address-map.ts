@@ -1,6 +1,6 @@
 /**
- * A map from addresses. IPv6 goes in two steps because JavaScript hashes a bigint by its lowest 64 bits alone, and those
- * are often the same in one subnet after the other.
+ * A map from addresses. IPv6 goes in two steps because JavaScript hashes a bigint by its lowest 64 bits alone, and
+ * those are often the same in one subnet after the other.
  */
 import type { IpAddress } from '../net/ip.ts';
 

@@ -2,16 +2,17 @@
  * Claims and pools in, allocations out (reference §2.8-2.14).
  *
  * The promise: an address that is still valid never moves. A pass looks again at what is held before it gives anything:
- * first those whose own request did not change, then those that were edited (by age), then those never seen before, with
- * what their status says (by age), and only then those that lack something (by age). So nobody can be given what another
- * still holds, and of two that can no longer share, the one that was edited moves. A conflict between pools, a disabled pool, first and last addresses held back later: none of
- * them takes anything away.
+ * first those whose own request did not change, then those that were edited (by age), then those never seen before,
+ * with what their status says (by age), and only then those that lack something (by age). So nobody can be given what
+ * another still holds, and of two that can no longer share, the one that was edited moves. A conflict between pools, a
+ * disabled pool, first and last addresses held back later: none of them takes anything away.
  *
  * Which address: the lowest free one of the first pool, by name, that selects the claim and has room. A claim with a
- * sharing key first joins an address it may share: that of the oldest holder, the lowest if there are several. Nothing depends on the order in which objects arrived.
+ * sharing key first joins an address it may share: that of the oldest holder, the lowest if there are several. Nothing
+ * depends on the order in which objects arrived.
  *
- * What is remembered is who holds what. A claim not seen before brings it in its status, so a restart is a pass like any
- * other; for a claim that is known, the status is only an echo of what was decided here, late or edited by hand.
+ * What is remembered is who holds what. A claim not seen before brings it in its status, so a restart is a pass like
+ * any other; for a claim that is known, the status is only an echo of what was decided here, late or edited by hand.
  */
 import { type Family, IpAddress } from '../net/ip.ts';
 import { Claim } from './claim.ts';

@@ -61,6 +61,6 @@ function sameLabels(a: Claim['labels'], b: Claim['labels']): boolean {
   return keys.length === Object.keys(b).length && keys.every(key => Object.hasOwn(b, key) && a[key] === b[key]);
 }
 
-export function compareText(a: string, b: string): number {
+function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -18,7 +18,8 @@ export interface Conflict {
 export const Conflict = {
   /** Word for word: people grep for it. */
   message({ range, otherRange, otherPool }: Conflict): string {
-    return `Pool conflicts since range '${Range.format(range)}' overlaps range '${Range.format(otherRange)}' from IP Pool '${otherPool}'`;
+    const [mine, other] = [Range.format(range), Range.format(otherRange)];
+    return `Pool conflicts since range '${mine}' overlaps range '${other}' from IP Pool '${otherPool}'`;
   },
 };
 
@@ -74,7 +75,9 @@ class Covered {
     return piece !== undefined && piece.first <= range.last.value ? piece.owned : undefined;
   }
 
-  /** Pieces within the new range give way to it, those across its ends stay: one more piece at most, whatever it covers. */
+  /**
+   * Pieces within the new range give way to it, those across its ends stay: one more piece at most, whatever it covers.
+   */
   add(owned: Owned): void {
     let first = owned.range.first.value;
     let last = owned.range.last.value;

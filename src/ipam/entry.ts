@@ -73,7 +73,8 @@ export interface Walk {
 
 /**
  * What changed between two sorted lists whose unchanged claims are the same values. What is the same at both ends is
- * copied without a look at the claims themselves: one change among a hundred thousand costs a fraction of a millisecond.
+ * copied without a look at the claims themselves: one change among a hundred thousand costs a fraction of a
+ * millisecond.
  */
 export function walk(before: Walked, claims: readonly Claim[]): Walk {
   const head = commonHead(before.claims, claims);

@@ -1,8 +1,8 @@
 /**
- * The free addresses of one family in one pool, as the runs they form. Every operation costs the logarithm of the number
- * of runs: a /8 with one free address and a /64 with one taken are both a single comparison away, and nothing is ever
- * scanned. Runs are columns of 64-bit words in sorted chunks, at least half full: 16 to 32 bytes a run for IPv4, 32 to 64
- * for IPv6.
+ * The free addresses of one family in one pool, as the runs they form. Every operation costs the logarithm of the
+ * number of runs: a /8 with one free address and a /64 with one taken are both a single comparison away, and nothing is
+ * ever scanned. Runs are columns of 64-bit words in sorted chunks, at least half full: 16 to 32 bytes a run for IPv4,
+ * 32 to 64 for IPv6.
  */
 import type { Family } from '../net/ip.ts';
 import type { Interval } from './pool.ts';
@@ -215,7 +215,9 @@ export class FreeRanges {
   }
 }
 
-/** The last of `length` places for which `holds`, given that it holds for none after one for which it does not; or -1. */
+/**
+ * The last of `length` places for which `holds`, given that it holds for none after one for which it does not; or -1.
+ */
 export function lastAtMost(length: number, holds: (at: number) => boolean): number {
   let low = 0;
   let high = length;

@@ -34,7 +34,9 @@ export interface Interval {
 }
 
 export const Pool = {
-  /** Whether two versions of a pool mean the same: a pool's status changes with every allocation, its meaning does not. */
+  /**
+   * Whether two versions of a pool mean the same: a pool's status changes with every allocation, its meaning does not.
+   */
   same(a: Pool, b: Pool): boolean {
     return (
       a === b ||

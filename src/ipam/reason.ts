@@ -1,6 +1,6 @@
 /**
- * Every reason for not giving an address, or for taking one away: one enumeration for conditions, events, `explain`, the
- * dry run and tests. Condition reasons and messages are an interface people grep for (reference §2.12-2.13).
+ * Every reason for not giving an address, or for taking one away: one enumeration for conditions, events, `explain`,
+ * the dry run and tests. Condition reasons and messages are an interface people grep for (reference §2.12-2.13).
  */
 import { type Family, IpAddress } from '../net/ip.ts';
 import type { SharingReason } from './sharing.ts';
@@ -15,7 +15,7 @@ export type ConditionReason =
   | 'out_of_ips';
 
 /** What a reason may speak of. */
-export interface ReasonDetail {
+interface ReasonDetail {
   readonly address?: IpAddress;
   readonly family?: Family;
   readonly sharing?: SharingReason;
@@ -88,7 +88,6 @@ const poolAnswers = {
 export type RefusalReason = keyof typeof refusals;
 export type ReleaseReason = keyof typeof releases;
 export type PoolAnswerReason = keyof typeof poolAnswers;
-export type Reason = RefusalReason | ReleaseReason | PoolAnswerReason;
 
 export interface Refusal extends ReasonDetail {
   readonly reason: RefusalReason;

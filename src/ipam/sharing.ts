@@ -1,5 +1,9 @@
 /** Which Services may hold one address together (reference §2.13). */
 
+const differentPods =
+  'ExternalTrafficPolicy local but selecting different set of pods without ' +
+  'lbipam.cilium.io/sharing-permit-different-pods on both services';
+
 /** Why two Services cannot share an address: exactly the texts that conditions carry. The first that holds is said. */
 const sharingReasons = [
   'different sharing key',
@@ -7,7 +11,7 @@ const sharingReasons = [
   'same port and protocol',
   'different ExternalTrafficPolicy',
   'ExternalTrafficPolicy local but a service has no selector',
-  'ExternalTrafficPolicy local but selecting different set of pods without lbipam.cilium.io/sharing-permit-different-pods on both services',
+  differentPods,
 ] as const;
 export type SharingReason = (typeof sharingReasons)[number];
 
@@ -15,7 +19,9 @@ export type SharingReason = (typeof sharingReasons)[number];
 export interface SharingTerms {
   readonly key: string;
   readonly namespace: string;
-  /** Other namespaces it shares with; `*` is all of them. Sharing across namespaces must be permitted from both sides. */
+  /**
+   * Other namespaces it shares with; `*` is all of them. Sharing across namespaces must be permitted from both sides.
+   */
   readonly permits: readonly string[];
   /** `TCP/80`. */
   readonly ports: readonly string[];
@@ -83,7 +89,7 @@ function afterPorts(a: SharingTerms, b: SharingTerms): SharingReason | undefined
   if (a.trafficPolicy === 'Cluster' || (a.permitDifferentPods && b.permitDifferentPods)) return undefined;
   if (a.podSelector === '' || b.podSelector === '') return 'ExternalTrafficPolicy local but a service has no selector';
   if (a.podSelector === b.podSelector) return undefined;
-  return 'ExternalTrafficPolicy local but selecting different set of pods without lbipam.cilium.io/sharing-permit-different-pods on both services';
+  return differentPods;
 }
 
 function permits(terms: SharingTerms, namespace: string): boolean {

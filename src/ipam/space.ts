@@ -1,7 +1,8 @@
 /**
  * All pools as one address space: which pool contains an address, which may give one to a claim, and what is free.
- * Pools that do not conflict are disjoint, so an address has at most one of them; only they are ever given from. What is
- * held in a pool that conflicts stays held. A space is built anew when the meaning of any pool changes, never patched.
+ * Pools that do not conflict are disjoint, so an address has at most one of them; only they are ever given from. What
+ * is held in a pool that conflicts stays held. A space is built anew when the meaning of any pool changes, never
+ * patched.
  */
 import type { Family, IpAddress } from '../net/ip.ts';
 import { type Conflict, findConflicts } from './conflict.ts';

@@ -10,7 +10,7 @@ export class IpamTarget implements Target<IpamDesired> {
   readonly name = 'ipam';
   readonly #store: Store;
   readonly #manager: string;
-  /** Not written again while the store has yet to show it: a write is the same value until something about it changes. */
+  /** Not written again while the store has yet to show it: a write is one value until something about it changes. */
   readonly #written = new WeakSet<StatusWrite>();
 
   constructor(store: Store, manager: string) {

@@ -1,4 +1,7 @@
-/** Cilium's own cases for allocation, selectors, first and last addresses, and requested addresses: P4-P31 (reference §3.1). */
+/**
+ * Cilium's own cases for allocation, selectors, first and last addresses, and requested addresses: P4-P31 (reference
+ * §3.1).
+ */
 import { describe, expect, it } from 'vitest';
 import { parseObject } from '../../src/api/parse.ts';
 import { ipamDefaults, readPool } from '../../src/control/ipam-claims.ts';
@@ -8,7 +11,7 @@ import { IpamWorld, pool, service } from './ipam-world.ts';
 const noPool = 'False no_pool: There are no enabled CiliumLoadBalancerIPPools that match this service';
 
 describe('allocation', () => {
-  it('P4-P6: one address of the family that is asked for, one condition; another family: another address, the first is free', async () => {
+  it('P4-P6: one address of the family asked for, one condition; another family: another address', async () => {
     const world = new IpamWorld().put(pool('pool-a', ['10.0.10.0/24', 'fd00::/112']));
     const asking = (...ipFamilies: string[]) => service('web', { spec: { ipFamilyPolicy: 'SingleStack', ipFamilies } });
     await world.put(asking('IPv4')).settle();
@@ -170,7 +173,7 @@ describe('first and last addresses', () => {
     expect(world.held('web')).toEqual(['10.0.10.16']);
   });
 
-  it('P21: No holds them back; Yes frees them without a change of the service; No again takes nothing away', async () => {
+  it('P21: No holds them back; Yes frees them at once; No again takes nothing away', async () => {
     const world = new IpamWorld().put(pool('pool-a', ['10.0.10.16/30'], { allowFirstLast: 'No' }));
     await world.put(wanting('10.0.10.16')).settle();
     expect(world.held('web')).toEqual([]);

@@ -70,7 +70,7 @@ describe('pools', () => {
     expect(world.allocator.heldCount).toBe(1000);
   });
 
-  it('one that becomes unreadable says so, gives nothing new, and takes nothing away: also after a restart', async () => {
+  it('one that becomes unreadable says so, gives nothing and takes nothing, also after a restart', async () => {
     const world = await new IpamWorld()
       .put(good(), service('web'), service('vip', { notes: { ips: '10.0.10.77' } }))
       .settle();
@@ -180,7 +180,7 @@ describe('a status tampered with by hand', () => {
     expect(world.condition('web')).toBe('True satisfied');
   });
 
-  it('while nobody ran: what two claim is the older one’s; what no pool has is replaced; what is free is adopted', async () => {
+  it('while nobody ran: what two hold is the older one’s, what no pool has is replaced', async () => {
     const world = new IpamWorld().put(
       good(),
       service('young', { createdMs: 2000, ingress: ['10.0.10.5'] }),

@@ -1,6 +1,6 @@
 /**
- * MetalLB's (and Calico's) controller cases, C1-C26 of the second reference's §3.2. Where one contradicts Cilium, Cilium's
- * rule is what is tested and the title says so.
+ * MetalLB's (and Calico's) controller cases, C1-C26 of the second reference's §3.2. Where one contradicts Cilium,
+ * Cilium's rule is what is tested and the title says so.
  */
 import { describe, expect, it } from 'vitest';
 import { claim, pool as corePool, World } from '../ipam/world.ts';
@@ -176,7 +176,7 @@ describe('MetalLB’s controller', () => {
     expect(world.held('web')).toEqual(['1.2.3.1']);
   });
 
-  it('C22: externalTrafficPolicy of one of two sharers changes: that one goes, and is told why if it asked for the address', async () => {
+  it('C22: externalTrafficPolicy of one of two sharers changes: that one goes, and is told why', async () => {
     const sharer = (name: string, port: string, spec = {}) =>
       service(name, { ports: [port], spec, notes: { 'sharing-key': 'k', ips: '1.2.3.0' } });
     const world = await fixture().put(sharer('a', '80'), sharer('b', '81')).settle();
@@ -184,7 +184,8 @@ describe('MetalLB’s controller', () => {
     await world.edit(sharer('a', '80', { externalTrafficPolicy: 'Local' })).settle();
     expect([world.held('a'), world.held('b')]).toEqual([[], ['1.2.3.0']]);
     expect(world.condition('a')).toBe(
-      "False already_allocated_incompatible_service: The IP '1.2.3.0' is already allocated to an incompatible service. Reason: different ExternalTrafficPolicy",
+      "False already_allocated_incompatible_service: The IP '1.2.3.0' is already allocated to an " +
+        'incompatible service. Reason: different ExternalTrafficPolicy',
     );
   });
 

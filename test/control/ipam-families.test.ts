@@ -1,4 +1,6 @@
-/** Which families a Service wants: P44-P54 of the reference's §3.1, and what a pool of one family means for dual stack. */
+/**
+ * Which families a Service wants: P44-P54 of the reference's §3.1, and what a pool of one family means for dual stack.
+ */
 import { describe, expect, it } from 'vitest';
 import { IpamWorld, pool, service } from './ipam-world.ts';
 

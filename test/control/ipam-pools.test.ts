@@ -7,7 +7,7 @@ const outOfIps =
 const noPool = 'False no_pool: There are no enabled CiliumLoadBalancerIPPools that match this service';
 
 describe('conflicts', () => {
-  it('P1: of two pools that overlap the younger is marked, and gives nothing, not even from where it does not overlap', async () => {
+  it('P1: of two that overlap the younger is marked, and gives nothing even where it does not overlap', async () => {
     const world = new IpamWorld().put(pool('pool-a', ['10.0.10.0/24']));
     await world.settle();
     expect(world.poolCondition('pool-a', 'PoolConflict')).toMatchObject({ status: 'False', reason: 'resolved' });
@@ -17,7 +17,8 @@ describe('conflicts', () => {
       status: 'True',
       reason: 'cidr_overlap',
       message:
-        "Pool conflicts since range '10.0.10.0 - 10.0.10.255' overlaps range '10.0.10.0 - 10.0.10.255' from IP Pool 'pool-a'",
+        "Pool conflicts since range '10.0.10.0 - 10.0.10.255' " +
+        "overlaps range '10.0.10.0 - 10.0.10.255' from IP Pool 'pool-a'",
     });
     await world.put(service('six', { spec: { ipFamilies: ['IPv6'] } }), service('four')).settle();
     expect([world.held('six'), world.held('four')]).toEqual([[], ['10.0.10.0']]);
@@ -47,7 +48,8 @@ describe('conflicts', () => {
     expect(world.poolCondition('pool-a', 'PoolConflict')).toMatchObject({
       status: 'True',
       message:
-        "Pool conflicts since range '10.0.10.64 - 10.0.10.79' overlaps range '10.0.10.0 - 10.0.10.255' from IP Pool 'pool-a'",
+        "Pool conflicts since range '10.0.10.64 - 10.0.10.79' " +
+        "overlaps range '10.0.10.0 - 10.0.10.255' from IP Pool 'pool-a'",
     });
     await world.edit(pool('pool-a', ['10.0.10.0/24'])).settle();
     expect(world.poolCondition('pool-a', 'PoolConflict')).toMatchObject({ status: 'False' });
@@ -149,7 +151,7 @@ describe('pools that change', () => {
     expect(services.map(name => world.held(name)[0])).toEqual(['10.0.10.0', '10.0.10.1', '10.0.10.2', '10.0.10.3']);
   });
 
-  it('P40: a pool that shrinks takes the address only from who fell out, even from one that waits for another family', async () => {
+  it('P40: a pool that shrinks takes only what fell out, also where one waits for another family', async () => {
     const world = new IpamWorld().put(
       pool('pool-a', ['10.0.10.10-10.0.10.11']),
       service('a'),
@@ -173,7 +175,7 @@ describe('pools that change', () => {
     expect([world.counts('pool-a'), world.held('web')]).toEqual(['256/255/1', ['10.0.10.0']]);
   });
 
-  it('P42: without pools nothing is touched; with one all are served; a restart changes nothing; the last pool gone, all is let go', async () => {
+  it('P42: without pools nothing is touched; a restart changes nothing; with the last one all goes', async () => {
     const foreign = service('elsewhere', { spec: { loadBalancerClass: 'example.com/x' }, ingress: ['203.0.113.1'] });
     const world = new IpamWorld().put(service('web'), service('hand', { ingress: ['203.0.113.9'] }), foreign);
     await world.settle();
@@ -189,7 +191,7 @@ describe('pools that change', () => {
     expect(world.held('web')).toEqual(['10.0.10.1']);
   });
 
-  it('P42: the last pool gone while nobody ran: what carries our condition is let go at the start, nothing else', async () => {
+  it('P42: the last pool gone while nobody ran: what carries our condition is let go, nothing else', async () => {
     const world = new IpamWorld().put(pool('pool-a', ['10.0.10.0/24']), service('web'));
     await world.settle();
     await world

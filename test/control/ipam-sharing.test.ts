@@ -13,7 +13,7 @@ function world(...services: readonly Record<string, unknown>[]): Promise<IpamWor
 }
 
 describe('sharing keys', () => {
-  it('P55, P56: one key shares, another does not; the last sharer frees it; who collides with the holder gets another', async () => {
+  it('P55, P56: one key shares, another does not; the last sharer frees it; who collides gets another', async () => {
     const c = sharing('c', 'key-b', '80', { createdMs: 1000 });
     const w = await world(sharing('a', 'key-a', '80'), sharing('b', 'key-a', '81'), c);
     expect([w.held('a'), w.held('b'), w.held('c')]).toEqual([['10.0.10.0'], ['10.0.10.0'], ['10.0.10.1']]);

@@ -30,7 +30,8 @@ describe('explain', () => {
     await world.settle();
     expect(answers(world, 'web')).toEqual({
       'a-conflicting':
-        "gives nothing, because it conflicts (Pool conflicts since range '10.1.0.0 - 10.1.0.255' overlaps range '10.1.0.0 - 10.1.0.15' from IP Pool 'f-older')",
+        "gives nothing, because it conflicts (Pool conflicts since range '10.1.0.0 - 10.1.0.255' " +
+        "overlaps range '10.1.0.0 - 10.1.0.15' from IP Pool 'f-older')",
       'b-disabled': 'gives nothing new, because it is disabled',
       'c-elsewhere': 'does not select this service (it selects color is blue)',
       'd-six': 'has no address of the family that is asked for (IPv4)',

@@ -116,7 +116,8 @@ export class IpamWorld {
       },
       record: event => this.events.push(event),
       snapshot: () => this.snapshot,
-      ...{ campaign: unused, start: unused, subscribe: unused, read: unused, put: unused, remove: unused, close: unused },
+      ...{ campaign: unused, start: unused, subscribe: unused, read: unused },
+      ...{ put: unused, remove: unused, close: unused },
     };
     return [new IpamControl(this.#settings), new IpamTarget(store, 'herald-ipam')];
   }

@@ -1,7 +1,7 @@
 /**
- * MetalLB's allocator cases, A1-A36 of the second reference's §3.1. Where one contradicts Cilium, Cilium's rule is what is
- * tested and the title says so. Its fixture: P1 has two addresses of each family, P2 holds back the first and last of a
- * /24 (Cilium's form of "buggy" addresses), P3 to P5 select by namespace, by label and by both.
+ * MetalLB's allocator cases, A1-A36 of the second reference's §3.1. Where one contradicts Cilium, Cilium's rule is what
+ * is tested and the title says so. Its fixture: P1 has two addresses of each family, P2 holds back the first and last
+ * of a /24 (Cilium's form of "buggy" addresses), P3 to P5 select by namespace, by label and by both.
  */
 import { describe, expect, it } from 'vitest';
 import type { Family } from '../../src/net/ip.ts';
@@ -111,7 +111,7 @@ describe('pools', () => {
     expect(asking(fixture(), address)).toEqual(held);
   });
 
-  it('A15: dual stack from one pool; from two pools as well, where MetalLB refuses: Cilium fills each family by itself', () => {
+  it('A15: dual stack from one pool; from two as well, which MetalLB refuses and Cilium does not', () => {
     const world = new World().with(
       pool('a', ['1.2.3.4/31', '1000::4/127']),
       claim('s1', { families: ['ipv4', 'ipv6'] }),
@@ -153,7 +153,7 @@ describe('pools', () => {
     expect(world.held('s4')).toEqual(['10.0.0.1']);
   });
 
-  it('A21: MetalLB counts six of eight in two /31 pools; Cilium never holds back in a /31, so all four of them are given', () => {
+  it('A21: MetalLB leaves out .0 and .255 of two /31 pools; Cilium holds nothing back in a /31', () => {
     const world = new World().with(
       pool('a', ['1.2.3.254/31'], { allowFirstLast: false }),
       pool('b', ['1.2.4.0/31'], { allowFirstLast: false }),
@@ -227,7 +227,7 @@ describe('pools', () => {
     expect(world.allocator.usage()).toMatchObject([{ total, available: total, used: 0n }]);
   });
 
-  it('A32: Cilium has no autoAssign; a disabled pool gives to nobody, and a selector is how to keep a pool for some', () => {
+  it('A32: Cilium has no autoAssign; a selector is how to keep a pool for some', () => {
     const world = new World().with(pool('a', ['10.0.0.0/30'], { select: 'pool=a' }), pool('b', ['10.0.1.0/30']));
     world.with(claim('any'), claim('chosen', { labels: { pool: 'a' } })).pass();
     expect(world.everybody()).toEqual({ 'default/any': '10.0.1.0', 'default/chosen': '10.0.0.0' });

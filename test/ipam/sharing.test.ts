@@ -6,7 +6,8 @@ import { terms } from './world.ts';
 
 const local = { trafficPolicy: 'Local', podSelector: 'app=a' } as const;
 const differentPods =
-  'ExternalTrafficPolicy local but selecting different set of pods without lbipam.cilium.io/sharing-permit-different-pods on both services';
+  'ExternalTrafficPolicy local but selecting different set of pods without ' +
+  'lbipam.cilium.io/sharing-permit-different-pods on both services';
 
 describe('two services and one address', () => {
   it.each<[string, string, Partial<SharingTerms>, Partial<SharingTerms>, string | undefined]>([

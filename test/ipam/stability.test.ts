@@ -1,3 +1,4 @@
+/** The promise as a property: over random edits nothing that is still valid moves (reference §2.8-2.14). */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Claim } from '../../src/ipam/claim.ts';
@@ -168,7 +169,9 @@ function checkUsage(world: World, after: HeldByAll): void {
   if (used !== BigInt(covering.length)) throw new Error('an address is not counted exactly once');
 }
 
-/** The sharing reason too, which the plain rules do not work out, must not depend on how things came to be as they are. */
+/**
+ * The sharing reason too, which the plain rules do not work out, must not depend on how things came to be as they are.
+ */
 function sharingReasons(held: HeldByAll): unknown {
   return [...held]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -196,7 +199,7 @@ function read(world: World): HeldByAll {
 }
 
 describe('addresses stay where they are', () => {
-  it('over 10,000 random sequences of edits: as the plain rules say, nothing valid moves, a restart changes nothing', () => {
+  it('over 10,000 random sequences: as the plain rules say, nothing valid moves, nor does a restart', () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 8 }), (seed, length) => {
         const edits = new Edits(seed);
