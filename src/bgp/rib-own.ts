@@ -88,9 +88,11 @@ export class RibOwn {
       this.#removeUnwanted(table, had[index] ?? []);
       const { flags } = table.paths;
       for (const path of this.#paths(table, have)) flags[path] = (flags[path] as number) & ~PATH_WANTED;
-      this.#have[index] = (kept[index] ?? []).concat(have);
+      const all = kept[index] ?? [];
+      for (const each of have) all.push(each);
+      this.#have[index] = all;
     }
-    this.#dropAudiences();
+    if (had.some(each => each.length > 0)) this.#dropAudiences();
   }
 
   /**
@@ -220,9 +222,9 @@ function keyOf(row: number, audience: number): number {
   return row * 2 ** 20 + audience;
 }
 
-/** Pairs of row and audience whose key is not among these. */
-function without(pairs: readonly number[], keys: ReadonlySet<number>): number[] {
-  if (keys.size === 0) return pairs.slice();
+/** Pairs of row and audience whose key is not among these: the list itself when it has none of them. */
+function without(pairs: number[], keys: ReadonlySet<number>): number[] {
+  if (keys.size === 0) return pairs;
   const out: number[] = [];
   for (let i = 0; i < pairs.length; i += 2) {
     const [row, audience] = [pairs[i] as number, pairs[i + 1] as number];

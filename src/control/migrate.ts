@@ -159,6 +159,10 @@ function attributedEntries(
         notes.push(untranslated(who, said, why));
         return [];
       }
+      if (!router.serviceAdvertisements.includes('LoadBalancerIP')) {
+        notes.push(untranslated(who, said, 'they would announce the pool’s addresses, which the router does not'));
+        return [];
+      }
       if (router.serviceAdvertisements.some(type => type !== 'LoadBalancerIP'))
         notes.push(`${who}: the attributes of pool addresses are now only on LoadBalancerIP addresses`);
       return of('Service').map(entry => ({ ...entry, service: { addresses: ['LoadBalancerIP'] } }));

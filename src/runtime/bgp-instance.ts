@@ -148,18 +148,13 @@ export class BgpInstance {
   }
 }
 
-/** Those of `after` that were not in `before`. Both are sorted but for what is held; an unchanged one is the same value. */
+/** Those of `after` that were not in `before`: an unchanged one is the same value, most at the same place from either end. */
 function additions(before: readonly Announcement[], after: readonly Announcement[]): readonly Announcement[] {
-  const added: Announcement[] = [];
-  let i = 0;
-  for (const each of after) {
-    while (i < before.length && before[i] !== each && precedes(before[i], each)) i++;
-    if (before[i] === each) i++;
-    else added.push(each);
-  }
-  return added;
-}
-
-function precedes(a: Announcement | undefined, b: Announcement): boolean {
-  return a !== undefined && Prefix.compare(a.prefix, b.prefix) <= 0;
+  const shorter = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < shorter && before[head] === after[head]) head++;
+  let tail = 0;
+  while (tail < shorter - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail++;
+  const known = new Set(before.slice(head, before.length - tail));
+  return after.slice(head, after.length - tail).filter(each => !known.has(each));
 }
