@@ -132,7 +132,7 @@ export class AdjOut implements LogReader, PieceReader {
       path = this.#cx.own.pathFor(table, path, this.#key);
       if (path === 0) return 0;
     }
-    const set = paths.effective[path] as number;
+    const set = paths.effective(path);
     const { classes } = group.policy;
     const { index } = table.family;
     const prefixClass = classes.none ? 0 : classes.of(index, table.rows, row);

@@ -45,7 +45,7 @@ interface Step {
   readonly among?: (cx: DecisionContext, paths: RibPaths, path: number) => number;
 }
 
-const set = (paths: RibPaths, path: number) => paths.effective[path] as number;
+const set = (paths: RibPaths, path: number) => paths.effective(path);
 const own = (paths: RibPaths, path: number) => paths.slot[path] === OWN_SLOT;
 const peer = (cx: DecisionContext, paths: RibPaths, path: number) => cx.peers[paths.slot[path] as number];
 
@@ -136,7 +136,7 @@ export class Decision {
   #enter(paths: RibPaths, head: number): void {
     this.#count = 0;
     for (let path = head; path !== 0; path = paths.next[path] as number) {
-      if (paths.effective[path] === 0) continue;
+      if (paths.effective(path) === 0) continue;
       if (this.#count === this.#running.length) this.#grow();
       this.#running[this.#count++] = path;
     }

@@ -133,7 +133,7 @@ export class RibOwn {
     const flags = old === 0 ? 0 : (paths.flags[old] as number);
     const before = log.end;
     const set = this.#encode(announcement);
-    const changed = old === 0 || paths.effective[old] !== set;
+    const changed = old === 0 || paths.effective(old) !== set;
     table.put(row, OWN_SLOT, audience, set, flags | PATH_WANTED, this.#counts);
     // Another path may be the best one, and yet somebody is told this one.
     if (changed && log.end === before) table.touch(row);

@@ -21,8 +21,6 @@ export class RibPaths {
   slot: U16 = new Uint16Array(0);
   /** Attribute set as received; for routes of our own, which announcement it is (see rib-own.ts). */
   raw: U32 = new Uint32Array(0);
-  /** Attribute set after import; 0: the path is not eligible. */
-  effective: U32 = new Uint32Array(0);
   flags: U8 = new Uint8Array(0);
   /** The prefix's next path. Links free entries. */
   next: U32 = new Uint32Array(0);
@@ -30,6 +28,11 @@ export class RibPaths {
   size = 0;
   #top = 1;
   #free = 0;
+  /**
+   * Attribute sets after import; 0: the path is not eligible. Most imports change nothing: as long as that is true of all
+   * paths, what their flags and `raw` say is enough, and this is empty.
+   */
+  #effective: U32 = new Uint32Array(0);
 
   allocate(slot: number, raw: number, effective: number, flags: number): number {
     let path = this.#free;
@@ -40,11 +43,31 @@ export class RibPaths {
     }
     this.slot[path] = slot;
     this.raw[path] = raw;
-    this.effective[path] = effective;
     this.flags[path] = flags;
     this.next[path] = 0;
+    this.setEffective(path, effective);
     this.size++;
     return path;
+  }
+
+  /** The attribute set that the path takes part in the decision with; 0: it takes no part. */
+  effective(path: number): number {
+    if (this.#effective.length > 0) return this.#effective[path] as number;
+    return this.#unchanged(path);
+  }
+
+  /** `raw` and `flags` must be set already; what `effective` said before may be gone by then. */
+  setEffective(path: number, set: number): void {
+    if (this.#effective.length === 0) {
+      if (set === this.#unchanged(path)) return;
+      this.#effective = new Uint32Array(this.slot.length);
+      for (let each = 1; each < this.#top; each++) this.#effective[each] = this.#unchanged(each);
+    }
+    this.#effective[path] = set;
+  }
+
+  #unchanged(path: number): number {
+    return ((this.flags[path] as number) & PATH_REASON) === 0 ? (this.raw[path] as number) : 0;
   }
 
   free(path: number): void {
@@ -60,7 +83,7 @@ export class RibPaths {
   #grow(capacity: number): void {
     this.slot = resizedU16(this.slot, capacity);
     this.raw = resizedU32(this.raw, capacity);
-    this.effective = resizedU32(this.effective, capacity);
+    if (this.#effective.length > 0) this.#effective = resizedU32(this.#effective, capacity);
     this.flags = resizedU8(this.flags, capacity);
     this.next = resizedU32(this.next, capacity);
   }

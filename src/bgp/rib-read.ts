@@ -49,11 +49,12 @@ export class RibReader {
   }
 
   #route(table: RibTable, row: number, path: number, imported: boolean): RouteView {
-    const { slot, raw, effective, flags } = table.paths;
+    const { slot, raw, flags } = table.paths;
+    const effective = table.paths.effective(path);
     const own = slot[path] === OWN_SLOT;
     const best = table.best(row) === path;
-    const eligible = effective[path] !== 0;
-    const set = (eligible && (imported || own) ? effective[path] : raw[path]) as number;
+    const eligible = effective !== 0;
+    const set = (eligible && (imported || own) ? effective : raw[path]) as number;
     const flag = flags[path] as number;
     const lost =
       eligible && !best ? this.#decision.lostAt(table.paths, table.rows.head[row] as number, path) : undefined;

@@ -39,7 +39,7 @@ export class RibTable {
   /** The best path of a row, or 0. */
   best(row: number): number {
     const head = this.rows.head[row] as number;
-    return head !== 0 && this.paths.effective[head] !== 0 ? head : 0;
+    return head !== 0 && this.paths.effective(head) !== 0 ? head : 0;
   }
 
   /**
@@ -77,14 +77,14 @@ export class RibTable {
     const had = this.best(row) !== 0;
     this.paths.next[added] = this.paths.next[head] as number;
     this.paths.next[head] = added;
-    if (effective !== 0) this.#chooseAgain(row, had, had ? (this.paths.effective[head] as number) : 0, head);
+    if (effective !== 0) this.#chooseAgain(row, had, had ? this.paths.effective(head) : 0, head);
   }
 
   /** `slot` no longer says anything about the row. */
   remove(row: number, path: number, counts: PathCounts): void {
     const { paths, rows } = this;
     const head = rows.head[row] as number;
-    const effective = paths.effective[path] as number;
+    const effective = paths.effective(path);
     const next = paths.next[path] as number;
     if (path === head) rows.head[row] = next;
     else {
@@ -99,7 +99,7 @@ export class RibTable {
     this.#attributes.store.release(effective);
     paths.free(path);
     if (path === head && effective !== 0) this.#chooseAgain(row, true, 0, 0);
-    else if (effective !== 0) this.#chooseAgain(row, true, paths.effective[head] as number, head);
+    else if (effective !== 0) this.#chooseAgain(row, true, paths.effective(head), head);
     else if (rows.head[row] === 0) this.log.append(row);
   }
 
@@ -116,7 +116,7 @@ export class RibTable {
   /** What is asked about a peer that has a path has changed: the best path may be another one, or go to others. */
   reconsider(row: number): void {
     const head = this.rows.head[row] as number;
-    const effective = this.paths.effective[head] as number;
+    const effective = this.paths.effective(head);
     this.#chooseAgain(row, effective !== 0, effective, head);
     this.touch(row);
   }
@@ -124,19 +124,17 @@ export class RibTable {
   #replace(row: number, path: number, raw: number, effective: number, flags: number, counts: PathCounts): void {
     const { paths } = this;
     const store = this.#attributes.store;
-    const [oldRaw, old] = [paths.raw[path] as number, paths.effective[path] as number];
-    counts.stale += ((flags & PATH_STALE) >>> 4) - (((paths.flags[path] as number) & PATH_STALE) >>> 4);
-    paths.flags[path] = flags;
-    if (raw !== oldRaw) {
-      store.retain(raw);
-      paths.raw[path] = raw;
-      store.release(oldRaw);
-    }
-    if (effective === old) return;
+    const [oldRaw, old] = [paths.raw[path] as number, paths.effective(path)];
     const head = this.rows.head[row] as number;
-    const best = paths.effective[head] as number;
-    if (effective !== 0) store.retain(effective);
-    paths.effective[path] = effective;
+    const best = paths.effective(head);
+    counts.stale += ((flags & PATH_STALE) >>> 4) - (((paths.flags[path] as number) & PATH_STALE) >>> 4);
+    if (raw !== oldRaw) store.retain(raw);
+    if (effective !== old && effective !== 0) store.retain(effective);
+    paths.flags[path] = flags;
+    paths.raw[path] = raw;
+    paths.setEffective(path, effective);
+    if (raw !== oldRaw) store.release(oldRaw);
+    if (effective === old) return;
     counts.accepted += (effective === 0 ? 0 : 1) - (old === 0 ? 0 : 1);
     this.#chooseAgain(row, best !== 0, best, head);
     store.release(old);
@@ -151,7 +149,7 @@ export class RibTable {
     const head = rows.head[row] as number;
     let best: number;
     if (head === 0 || paths.next[head] === 0) {
-      best = head !== 0 && paths.effective[head] !== 0 ? head : 0;
+      best = head !== 0 && paths.effective(head) !== 0 ? head : 0;
       rows.step[row] = 0;
     } else {
       best = this.#decision.choose(paths, head);
@@ -165,7 +163,7 @@ export class RibTable {
       rows.head[row] = best;
     }
     this.bestCount += (best === 0 ? 0 : 1) - (had ? 1 : 0);
-    if (best === path && best !== 0 && paths.effective[best] === effective) return;
+    if (best === path && best !== 0 && paths.effective(best) === effective) return;
     if (best === 0 && !had) return;
     this.log.append(row);
   }

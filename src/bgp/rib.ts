@@ -233,7 +233,7 @@ export class Rib {
       if (path === 0) continue;
       const decided = decide(table.paths.flags[path] as number);
       if (decided === 'remove') table.remove(row, path, counts);
-      else table.revise(row, path, table.paths.effective[path] as number, decided, counts);
+      else table.revise(row, path, table.paths.effective(path), decided, counts);
     }
   }
 
