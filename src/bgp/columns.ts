@@ -1,7 +1,7 @@
 /**
- * Columns: typed arrays that grow fourfold. What has not been written to yet is address space, not memory: the system gives
- * pages as they are touched, so room to spare is free and old octets are seldom copied. They are freed at once
- * (`ArrayBuffer.transfer` to nothing), not when the garbage collector comes around.
+ * Columns: typed arrays that grow fourfold. What has not been written to yet is address space, not memory:
+ * the system gives pages as they are touched, so room to spare is free and old octets are seldom copied. They
+ * are freed at once (`ArrayBuffer.transfer` to nothing), not when the garbage collector comes around.
  */
 
 export type U8 = Uint8Array<ArrayBuffer>;

@@ -29,8 +29,8 @@ export class RibPaths {
   #top = 1;
   #free = 0;
   /**
-   * Attribute sets after import; 0: the path is not eligible. Most imports change nothing: as long as that is true of all
-   * paths, what their flags and `raw` say is enough, and this is empty.
+   * Attribute sets after import; 0: the path is not eligible. Most imports change nothing: as long as that is
+   * true of all paths, what their flags and `raw` say is enough, and this is empty.
    */
   #effective: U32 = new Uint32Array(0);
 
