@@ -172,7 +172,7 @@ export function routeJson(route: RouteView, keyOf: (slot: number) => string | un
   return {
     prefix: Prefix.format(route.prefix),
     peer: route.peer === undefined ? undefined : keyOf(route.peer),
-    nextHop: route.nextHop === undefined ? 'self' : NextHop.format(route.nextHop),
+    nextHop: route.nextHop === undefined ? 'self' : nextHopText(route.nextHop),
     ...attributesJson(route.attributes),
     best: route.best || undefined,
     step: route.step,
@@ -184,7 +184,7 @@ export function routeJson(route: RouteView, keyOf: (slot: number) => string | un
 export function advertisedJson(route: AdvertisedView): RouteJson {
   return {
     prefix: Prefix.format(route.prefix),
-    nextHop: route.nextHop && NextHop.format(route.nextHop),
+    nextHop: route.nextHop && nextHopText(route.nextHop),
     ...attributesJson(route.attributes),
     pending: route.pending || undefined,
   };
@@ -249,6 +249,12 @@ function textual(value: unknown, key?: string): unknown {
   // The lists inside keep the name of what they belong to.
   const down = (name: string) => (key === 'communities' ? key : name);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, textual(each, down(name))]));
+}
+
+/** Some routers say their link-local address twice. */
+function nextHopText({ address, linkLocal }: NextHop): string {
+  const twice = linkLocal !== undefined && IpAddress.equals(address, linkLocal);
+  return NextHop.format({ address, linkLocal: twice ? undefined : linkLocal });
 }
 
 function quad(value: number): string {

@@ -8,6 +8,7 @@ interopSuite('frr', {
   comesBackSoon: true,
   assumesExtendedNextHop: false,
   extendedMessages: true,
+  // FRR 8.4 itself never opens one: it waits for a next hop of fe80::/64 from zebra.
   linkLocal: ['herald'],
   routeTarget: 'RT:65000:1',
 });
