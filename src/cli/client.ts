@@ -1,7 +1,7 @@
 /** Asks a running Herald over its unix socket. */
 import { CommandError, type Option } from './command.ts';
 
-/** Not imported: an import asks for every export, and asking for `http.WebSocket` loads a whole client, in 40 ms. */
+/** Not imported: an import asks for every export, and for `http.WebSocket` a whole client is loaded, in 40 ms. */
 const { request } = process.getBuiltinModule('node:http');
 
 /** Where the state directory is when nobody says. */

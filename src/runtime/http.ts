@@ -6,7 +6,7 @@ import { chmodSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 
-/** Not imported: an import asks for every export, and asking for `http.WebSocket` loads a whole client, 10 MiB of it. */
+/** Not imported: an import asks for every export, and for `http.WebSocket` a whole client is loaded, of 10 MiB. */
 const { createServer } = process.getBuiltinModule('node:http');
 
 /** What a route answers: a value becomes JSON with status 200. */
