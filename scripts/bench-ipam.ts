@@ -3,6 +3,8 @@
  * unchanged one is the same value in the next snapshot. "control" is everything from the snapshot to the list of
  * statuses to write; "allocator" is the part of it that decides.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { parseObject } from '../src/api/parse.ts';
 import type { Service } from '../src/api/service.ts';
 import { type Snapshot, SnapshotBuilder } from '../src/api/snapshot.ts';
@@ -69,10 +71,19 @@ function time(work: () => unknown): number {
   return performance.now() - startMs;
 }
 
+function timeClean(work: () => unknown): number {
+  collect();
+  return time(work);
+}
+
 function report(what: string, timesMs: readonly number[], goal = ''): void {
   const spread = `${Math.min(...timesMs).toFixed(2)} to ${Math.max(...timesMs).toFixed(2)}`;
   rows.push([what, `${median(timesMs).toFixed(2)} ms`, spread, goal]);
 }
+
+// Garbage of the round before is none of the next one's business.
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
 
 function repeat(count: number, work: (round: number) => number): number[] {
   return Array.from({ length: count }, (_, round) => work(round));
@@ -102,12 +113,12 @@ function benchShape(shape: Shape, words: string): void {
   const from = `${serviceCount / 1000}k Services, ${poolCount} pools ${words}`;
   report(
     `${from}: allocator, from nothing`,
-    repeat(rounds, () => time(fresh)),
+    repeat(rounds, () => timeClean(fresh)),
     '< 1 s',
   );
   report(
     `${from}: control, from nothing`,
-    repeat(rounds, () => time(() => new IpamControl(ipamDefaults).reconcile(snapshot))),
+    repeat(rounds, () => timeClean(() => new IpamControl(ipamDefaults).reconcile(snapshot))),
     '< 1 s',
   );
   const control = new IpamControl(ipamDefaults);
@@ -117,7 +128,7 @@ function benchShape(shape: Shape, words: string): void {
   const after = builder.snapshot();
   report(
     `${from}: control, restart`,
-    repeat(rounds, () => time(() => new IpamControl(ipamDefaults).reconcile(after))),
+    repeat(rounds, () => timeClean(() => new IpamControl(ipamDefaults).reconcile(after))),
   );
   control.reconcile(after);
   report(

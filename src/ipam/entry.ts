@@ -137,8 +137,11 @@ function commonHead(a: readonly Claim[], b: readonly Claim[]): number {
 }
 
 function commonTail(a: readonly Claim[], b: readonly Claim[], head: number): number {
-  const length = Math.min(a.length, b.length) - head;
-  let at = 0;
-  while (at < length && a[a.length - 1 - at] === b[b.length - 1 - at]) at++;
-  return at;
+  let i = a.length;
+  let j = b.length;
+  while (i > head && j > head && a[i - 1] === b[j - 1]) {
+    i--;
+    j--;
+  }
+  return a.length - i;
 }
