@@ -1,7 +1,7 @@
 /**
- * What the control plane costs on one node with two BGP peers: from the store's event of a new Service to its UPDATE handed to the
- * sockets, with none and with 10,000 other Services there; 10,000 withdrawn in one pass; a full pass over a large cluster.
- * The peers are two `herald speaker` processes on loopback.
+ * What the control plane costs on one node with two BGP peers: from the store's event of a new Service to its UPDATE
+ * handed to the sockets, with none and with 10,000 other Services there; 10,000 withdrawn in one pass; a full pass
+ * over a large cluster. The peers are two `herald speaker` processes on loopback.
  *
  *   npm run bench:control
  */

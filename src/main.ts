@@ -1,4 +1,6 @@
-/** argv → command → run. SIGTERM and SIGINT drain: the command is told, and the process ends by itself within bounds. */
+/**
+ * argv → command → run. SIGTERM and SIGINT drain: the command is told, and the process ends by itself within bounds.
+ */
 import { enableCompileCache } from 'node:module';
 
 const nodeMin = 24;

@@ -1,6 +1,6 @@
 /**
- * The file of `herald speaker`: one speaker, its peers, groups and policies, and what it originates. Reads what YAML gave
- * into a SpeakerConfig, or into faults that each name their field; nothing is half accepted.
+ * The file of `herald speaker`: one speaker, its peers, groups and policies, and what it originates. Reads what YAML
+ * gave into a SpeakerConfig, or into faults that each name their field; nothing is half accepted.
  */
 import { z } from 'zod';
 import type { Announcement } from '../bgp/announcement.ts';

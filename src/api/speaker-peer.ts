@@ -1,4 +1,7 @@
-/** A peer, or a group of peers, as the speaker's file writes it. Every field may stand in a group and be overridden by the peer. */
+/**
+ * A peer, or a group of peers, as the speaker's file writes it. Every field may stand in a group and be overridden by
+ * the peer.
+ */
 import { z } from 'zod';
 import {
   capabilityDefaults,
@@ -118,7 +121,10 @@ export const peerSchema = z.strictObject({
 });
 export type PeerFields = z.infer<typeof peerSchema>;
 
-/** The timers with their defaults (V2): hold alone gives keepalive a third of it, keepalive alone gives hold three times. */
+/**
+ * The timers with their defaults (V2): hold alone gives keepalive a third of it, keepalive alone gives hold three
+ * times.
+ */
 export function timersOf(given: GroupFields['timers']): Timers {
   const { holdSeconds: hold, keepaliveSeconds: keepalive } = given ?? {};
   const holdMs = hold !== undefined ? hold * 1000 : keepalive !== undefined ? keepalive * 3000 : timerDefaults.holdMs;

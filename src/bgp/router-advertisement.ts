@@ -5,7 +5,9 @@
 import { Reader, ShortReadError, Writer } from '../net/bytes.ts';
 import { Mac } from '../net/mac.ts';
 
-/** How often we advertise, and how fast while nobody has answered yet. RFC 4861 §6.2.1 allows no less than 3 s steadily. */
+/**
+ * How often we advertise, and how fast while nobody has answered yet. RFC 4861 §6.2.1 allows no less than 3 s steadily.
+ */
 export const ADVERTISE_MS = 10_000;
 export const ADVERTISE_FAST_MS = 1_000;
 /** A router that has been silent this long is gone: three of its advertisements were missed. */
@@ -35,7 +37,10 @@ export function encodeRouterSolicitation(): Uint8Array {
   return new Writer(8).u8(TYPE_SOLICITATION).u8(0).u16(0).u32(0).finish();
 }
 
-/** Undefined for every other message and for those RFC 4861 §6.1 has a router discard. The hop limit is the socket's to check. */
+/**
+ * Undefined for every other message and for those RFC 4861 §6.1 has a router discard. The hop limit is the socket's to
+ * check.
+ */
 export function decodeNeighborMessage(bytes: Uint8Array): NeighborMessage | undefined {
   try {
     const from = new Reader(bytes);

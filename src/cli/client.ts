@@ -20,7 +20,9 @@ export const socketOption = {
 const answerMaxBytes = 512 * 1024 * 1024;
 const answerTimeoutMs = 30_000;
 
-/** GETs `path` (with its query) and parses the answer. CommandError, in one line, when there is none or it is a refusal. */
+/**
+ * GETs `path` (with its query) and parses the answer. CommandError, in one line, when there is none or it is a refusal.
+ */
 export async function ask(socketPath: string, path: string): Promise<unknown> {
   const { status, body } = await get(socketPath, path);
   const value: unknown = JSON.parse(body);

@@ -1,4 +1,7 @@
-/** The speaker's file from disk: YAML, then the schema, then the prefix lists it names, each fault with its file and field. */
+/**
+ * The speaker's file from disk: YAML, then the schema, then the prefix lists it names, each fault with its file and
+ * field.
+ */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readPrefixList, readSpeakerFile, type SpeakerFile } from '../api/speaker-file.ts';

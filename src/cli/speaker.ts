@@ -1,6 +1,7 @@
 /** `herald speaker`: a bare BGP speaker from one file, in the foreground. */
 
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Speaker } from '../bgp/speaker.ts';
 import { loadLibc } from '../linux/libc.ts';
 import { TcpTransport } from '../linux/tcp-transport.ts';
@@ -13,12 +14,6 @@ import { speakerRoutes } from '../runtime/speaker-routes.ts';
 import type { ShownSpeaker } from '../runtime/speaker-views.ts';
 import { CommandError, defineCommand } from './command.ts';
 import { fingerprint, type LoadedSpeaker, type LoadResult, loadSpeaker } from './speaker-config.ts';
-
-/**
- * V8's young generation stays at its first size, 1 MiB: tables live outside its heap, and what messages leave behind dies at
- * once. Left alone it grows by up to 96 MiB, which is more than the tables of most routers.
- */
-const YOUNG_GENERATION = '--semi-space-growth-factor=1';
 
 /** How often the file, and the lists it names, are looked at. */
 const WATCH_MS = 1000;
@@ -43,10 +38,10 @@ touched, and a file with faults leaves everything as it was.
     },
   },
   async run({ options, streams, signal }) {
-    setFlagsFromString(YOUNG_GENERATION);
     if (options.config === undefined) throw new CommandError('which file? name it with --config');
     const first = loadSpeaker(options.config);
     if (first.loaded === undefined) throw new CommandError(first.faults.join('\nherald: '));
+    settleHeap();
     const level = logLevels.find(each => each === options['log-level']) ?? 'info';
     const log = createLog({ level, pretty: streams.isTerminal });
     const running = new Running(options.config, first, first.loaded, await loadKernel(), log);
@@ -66,6 +61,16 @@ touched, and a file with faults leaves everything as it was.
     return 0;
   },
 });
+
+/**
+ * A speaker's tables live outside V8's heap, and what messages leave behind dies at once: the young generation needs no more
+ * than its first size, 1 MiB, where it would grow to 48. What reading a large file has left goes with it.
+ */
+function settleHeap(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+}
 
 async function loadKernel(): Promise<TcpTransport> {
   return new TcpTransport(await loadLibc(), systemClock);

@@ -1,4 +1,7 @@
-/** The objects as they will be once the operator has spoken: addresses in the Services, a CiliumBGPNodeConfig for every node. */
+/**
+ * The objects as they will be once the operator has spoken: addresses in the Services, a CiliumBGPNodeConfig for every
+ * node.
+ */
 import type { Kinds } from '../api/kinds.ts';
 import { parseObject } from '../api/parse.ts';
 import { type Snapshot, SnapshotBuilder } from '../api/snapshot.ts';

@@ -1,6 +1,7 @@
 /**
- * Why a Service's address is, or is not, at a router: the chain pool → address → policy → node → peer → what was sent, link by link. At the
- * first broken one the named reason and what to change. Asked for people; by the very rules that allocate and announce.
+ * Why a Service's address is, or is not, at a router: the chain pool → address → policy → node → peer → what was sent,
+ * link by link. At the first broken one the named reason and what to change. Asked for people; by the very rules that
+ * allocate and announce.
  */
 import type { Snapshot } from '../api/snapshot.ts';
 import { Prefix } from '../net/prefix.ts';

@@ -1,6 +1,7 @@
 /**
- * A CiliumBGPPeeringPolicy in the words of the second API (the mapping of reference §1.4), and what those words cannot say. The objects do
- * the same on every node as far as they go; path attributes chosen by pool have no counterpart and are listed.
+ * A CiliumBGPPeeringPolicy in the words of the second API (the mapping of reference §1.4), and what those words cannot
+ * say. The objects do the same on every node as far as they go; path attributes chosen by pool have no counterpart and
+ * are listed.
  */
 import type { AddressFamily, PathAttributes } from '../api/bgp-attributes.ts';
 import type { AdvertisedPathAttributes, CiliumBGPPeeringPolicy, VirtualRouter } from '../api/bgp-peering-policy.ts';

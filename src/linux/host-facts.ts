@@ -1,6 +1,7 @@
 /**
- * What this host looks like: its links with their addresses, and its default routes. Read from /proc and /sys and looked at again on a
- * timer; the value stays the same as long as nothing changed. Formats: Linux Documentation/networking (proc/net/route, ipv6_route).
+ * What this host looks like: its links with their addresses, and its default routes. Read from /proc and /sys and
+ * looked at again on a timer; the value stays the same as long as nothing changed. Formats: Linux
+ * Documentation/networking (proc/net/route, ipv6_route).
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';

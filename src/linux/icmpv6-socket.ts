@@ -1,7 +1,7 @@
 /**
- * A raw ICMPv6 socket for router solicitations and advertisements (RFC 4861 §4.1, §4.2). Node can neither open nor wait on one, so
- * whoever owns it reads what has queued at times of its own. What is not from this very link never gets that far: a
- * socket filter demands hop limit 255 (RFC 4861 §6.1).
+ * A raw ICMPv6 socket for router solicitations and advertisements (RFC 4861 §4.1, §4.2). Node can neither open nor
+ * wait on one, so whoever owns it reads what has queued at times of its own. What is not from this very link never
+ * gets that far: a socket filter demands hop limit 255 (RFC 4861 §6.1).
  */
 import { IpAddress } from '../net/ip.ts';
 import type { Libc } from './libc.ts';

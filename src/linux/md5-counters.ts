@@ -31,8 +31,8 @@ export function md5Dropped(before: Md5Counters, after: Md5Counters): string | un
 }
 
 /**
- * Why a connection attempt that nobody answered may have failed; undefined when nothing points at MD5. `keyed` says whether we hold
- * a key for the peer.
+ * Why a connection attempt that nobody answered may have failed; undefined when nothing points at MD5. `keyed` says
+ * whether we hold a key for the peer.
  */
 export function md5Suspicion(before: Md5Counters, after: Md5Counters, keyed: boolean): string | undefined {
   return (

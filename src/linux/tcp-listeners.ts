@@ -1,6 +1,6 @@
 /**
- * The listening sockets and the MD5 keys on them (RFC 2385), each as a whole set that is diffed: a socket that stays keeps
- * its queue, a key that stays is not written again. One socket a family; `::` never takes IPv4.
+ * The listening sockets and the MD5 keys on them (RFC 2385), each as a whole set that is diffed: a socket that stays
+ * keeps its queue, a key that stays is not written again. One socket a family; `::` never takes IPv4.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ListenConfig } from '../bgp/config.ts';

@@ -114,8 +114,8 @@ export function sharedRead(stream: () => TcpStream | undefined) {
 }
 
 /**
- * A connection that a server accepted, as a Socket that reads into the shared buffer: Node gives accepted sockets buffers
- * of their own, so the handle moves to a new Socket.
+ * A connection that a server accepted, as a Socket that reads into the shared buffer: Node gives accepted sockets
+ * buffers of their own, so the handle moves to a new Socket.
  */
 export function adoptAccepted(accepted: Socket, stream: () => TcpStream | undefined): Socket {
   const from = accepted as unknown as Internals;
@@ -144,7 +144,10 @@ function endpoint(text: string | undefined, port: number | undefined): Endpoint 
 const CACHE_MS = 1000;
 let cached: { readonly atMs: number; readonly links: readonly (readonly IpAddress[])[] } | undefined;
 
-/** The addresses of the link that has this one, without it. Looked up at most once a second: a thousand sessions may come up together. */
+/**
+ * The addresses of the link that has this one, without it. Looked up at most once a second: a thousand sessions may
+ * come up together.
+ */
 function addressesBeside(local: Endpoint): readonly IpAddress[] {
   const nowMs = performance.now();
   if (cached === undefined || nowMs - cached.atMs > CACHE_MS) cached = { atMs: nowMs, links: readLinks() };

@@ -1,8 +1,8 @@
 /** Equality of plain values by content: whether what was computed anew says the same as before. */
 
 /**
- * Compares plain data, arrays, maps and sets; values with an `equals` of their own, such as secrets, by that. The order of
- * fields does not matter, and a field that is undefined is as good as one that is absent.
+ * Compares plain data, arrays, maps and sets; values with an `equals` of their own, such as secrets, by that. The
+ * order of fields does not matter, and a field that is undefined is as good as one that is absent.
  */
 export function sameValue(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;

@@ -148,7 +148,10 @@ export class BgpInstance {
   }
 }
 
-/** Those of `after` that were not in `before`: an unchanged one is the same value, most at the same place from either end. */
+/**
+ * Those of `after` that were not in `before`: an unchanged one is the same value, most at the same place from either
+ * end.
+ */
 function additions(before: readonly Announcement[], after: readonly Announcement[]): readonly Announcement[] {
   const shorter = Math.min(before.length, after.length);
   let head = 0;

@@ -1,6 +1,6 @@
 /**
- * What is said in `status` of a node's CiliumBGPNodeConfig: state, timers and route counts of every peer (reference §1.4). Written
- * when it differs from what was written, at most once in a while.
+ * What is said in `status` of a node's CiliumBGPNodeConfig: state, timers and route counts of every peer (reference
+ * §1.4). Written when it differs from what was written, at most once in a while.
  */
 import type { ObjectRef, RawObject } from '../api/object.ts';
 import { Family } from '../bgp/family.ts';

@@ -1,6 +1,7 @@
 /**
- * The node's BGP sessions, made to look as desired: one speaker for each instance, started, changed and stopped as the whole set says.
- * What an object cannot say any more stays as it runs; what nobody asks for is withdrawn. Reference §2.1-2.7.
+ * The node's BGP sessions, made to look as desired: one speaker for each instance, started, changed and stopped as the
+ * whole set says. What an object cannot say any more stays as it runs; what nobody asks for is withdrawn. Reference
+ * §2.1-2.7.
  */
 import type { ObjectRef } from '../api/object.ts';
 import { describeDown } from '../bgp/peer-status.ts';

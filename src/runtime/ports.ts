@@ -80,6 +80,8 @@ export interface Store {
 /** A part of the world that can be made to look as desired. `D` is the whole desired state of that part. */
 export interface Target<D> {
   readonly name: string;
-  /** Observes, diffs and changes what differs. Applying the same again changes nothing. Rejects when it must be retried. */
+  /**
+   * Observes, diffs and changes what differs. Applying the same again changes nothing. Rejects when it must be retried.
+   */
   apply(desired: D, signal: AbortSignal): Promise<void>;
 }

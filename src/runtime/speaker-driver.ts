@@ -1,8 +1,8 @@
 /**
- * Binds the speaker to sockets and to the clock. Octets go in as they are read, effects come out at once, and what is to
- * be sent is pulled when the turn of the event loop ends: what many peers said in one turn is told in as few messages as
- * can be. Nobody starves: reading and writing each stop after a slice of time and go on in the next turn, so that timers
- * (keepalives) and other sockets come in between.
+ * Binds the speaker to sockets and to the clock. Octets go in as they are read, effects come out at once, and what is
+ * to be sent is pulled when the turn of the event loop ends: what many peers said in one turn is told in as few
+ * messages as can be. Nobody starves: reading and writing each stop after a slice of time and go on in the next turn,
+ * so that timers (keepalives) and other sockets come in between.
  */
 import type { Announcement } from '../bgp/announcement.ts';
 import type { SpeakerConfig } from '../bgp/config.ts';

@@ -1,6 +1,6 @@
 /**
- * A speaker's events as lines of the log. Strangers can cause refusals, and peers malformed messages, as often as they like: of each
- * kind a few lines a minute are written, the rest is counted and told with the next one.
+ * A speaker's events as lines of the log. Strangers can cause refusals, and peers malformed messages, as often as they
+ * like: of each kind a few lines a minute are written, the rest is counted and told with the next one.
  */
 import type { AttributeFault } from '../bgp/attribute.ts';
 import { describeDown } from '../bgp/peer-status.ts';

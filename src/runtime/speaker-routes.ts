@@ -32,8 +32,8 @@ export function speakerRoutes(shown: () => readonly ShownSpeaker[], clock: Clock
 }
 
 /**
- * `table` is loc, in or out; `family`, `instance` (its name or AS number), `peer` (its key or address), `own`, `prefix` and `limit`
- * narrow it. An address finds the prefixes that hold it.
+ * `table` is loc, in or out; `family`, `instance` (its name or AS number), `peer` (its key or address), `own`,
+ * `prefix` and `limit` narrow it. An address finds the prefixes that hold it.
  */
 function routes(all: readonly ShownSpeaker[], query: URLSearchParams, clock: Clock): RoutesJson {
   const limit = Math.min(Number(query.get('limit') ?? ROWS_MAX), ROWS_MAX);
@@ -123,7 +123,10 @@ function* rows(
   }
 }
 
-/** Seconds since a route of our own was there to be told, and, where that is less, since the session with the peer has stood. */
+/**
+ * Seconds since a route of our own was there to be told, and, where that is less, since the session with the peer has
+ * stood.
+ */
 function ageReader({ originatedMs }: ShownSpeaker, clock: Clock) {
   let since: ReadonlyMap<string, number> | undefined;
   return (prefix: Prefix, upMs: number | undefined): number | undefined => {

@@ -1,4 +1,7 @@
-/** A speaker as JSON for people and programs: addresses as text, names instead of numbers. Made on demand, never on the hot path. */
+/**
+ * A speaker as JSON for people and programs: addresses as text, names instead of numbers. Made on demand, never on the
+ * hot path.
+ */
 import { AsPath } from '../bgp/as-path.ts';
 import type { PathAttributes } from '../bgp/attribute.ts';
 import type { Capability } from '../bgp/capability.ts';

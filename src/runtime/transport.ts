@@ -20,7 +20,10 @@ export interface Stream {
   /** Stops reading until `resume`; what is on its way may still arrive once. */
   pause(): void;
   resume(): void;
-  /** What was written still leaves, then `last`, then the end; after a few seconds whatever happens. No callback comes after. */
+  /**
+   * What was written still leaves, then `last`, then the end; after a few seconds whatever happens. No callback comes
+   * after.
+   */
   finish(last: Uint8Array | undefined): void;
   /** Options that could not be known when the connection was accepted. Throws what the kernel says. */
   adopt(transport: TransportConfig, ttl: number): void;
@@ -61,7 +64,9 @@ export interface Transport {
   listen(listeners: readonly ListenConfig[], keys: readonly ListenKey[], accept: Accept): Promise<readonly string[]>;
   /** The whole set of links on which routers are looked for; resolves to what went wrong, in words. */
   discover(links: readonly string[], changed: NeighborChange): Promise<readonly string[]>;
-  /** What the network stack dropped since the last call for want of a good signature, in words; undefined when nothing. */
+  /**
+   * What the network stack dropped since the last call for want of a good signature, in words; undefined when nothing.
+   */
   dropped(): string | undefined;
   /** Nothing is accepted or discovered any more; connections that stand are not touched. */
   close(): void;

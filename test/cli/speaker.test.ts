@@ -1,4 +1,6 @@
-/** `herald speaker` and `herald bgp …` as a person uses them: two speakers on loopback, a file edited while they run. */
+/**
+ * `herald speaker` and `herald bgp …` as a person uses them: two speakers on loopback, a file edited while they run.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,5 +1,6 @@
 /** CiliumBGPPeeringPolicy from files to real routers: routes, edits while running, and what must not disturb a session. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ServiceExplanation } from '../../src/control/explain.ts';
 import type { Manifest } from '../support/herald-run.ts';
 import { eventually } from '../support/wait.ts';
 import {
@@ -73,6 +74,56 @@ describe.skipIf(missing !== undefined)(
         nextHop: addresses.gobgp.node6,
       });
       expect(lab.gobgp.route('10.244.1.0/24')).toMatchObject({ asPath: [nodeAsn] });
+    });
+
+    it('shows peers and routes in the columns people know', () => {
+      const peers = lab.herald.cli('bgp', 'peers').split('\n');
+      expect(peers[0]).toMatch(
+        /^Node +Local AS +Peer AS +Peer Address +Session State +Uptime +Family +Received +Advertised$/,
+      );
+      expect(peers[1]).toMatch(/^n1 +65001 +65010 +10\.0\.1\.2 +established +\d+s +ipv4\/unicast +\d+ +2$/);
+      expect(peers[2]).toMatch(/^ +ipv6\/unicast +\d+ +2$/);
+      const available = lab.herald.cli('bgp', 'routes').split('\n');
+      expect(available[0]).toMatch(/^Node +VRouter +Prefix +NextHop +Age +Attrs$/);
+      expect(available[1]).toMatch(
+        /^n1 +65001 +10\.244\.1\.0\/24 +0\.0\.0\.0 +\d+s +\[{Origin: i} {Nexthop: 0\.0\.0\.0}\]$/,
+      );
+      const words = [
+        'bgp',
+        'routes',
+        'advertised',
+        'ipv6',
+        'unicast',
+        'vrouter',
+        '65001',
+        'peer',
+        addresses.gobgp.ipv6,
+      ];
+      const advertised = lab.herald.cli(...words).split('\n');
+      expect(advertised[0]).toMatch(/^Node +VRouter +Peer +Prefix +NextHop +Age +Attrs$/);
+      expect(advertised.slice(1, 3).sort()[0]).toMatch(
+        /^n1 +65001 +2001:db8:2::2 +2001:db8:99::10\/128 +2001:db8:2::1.* \d+s +\[{Origin: i} {AsPath: 65001}/,
+      );
+      expect(advertised).toHaveLength(4);
+    });
+
+    it('explains the way of an address to the routers, and where it ends', () => {
+      const told = JSON.parse(lab.herald.cli('explain', 'service', 'default/web', '-o', 'json')) as ServiceExplanation;
+      expect(told.reached).toBe(true);
+      const links = [...told.links, ...told.nodes.flatMap(each => each.links)];
+      expect(links.every(({ ok }) => ok)).toBe(true);
+      expect([...new Set(links.map(({ link }) => link))]).toEqual([
+        'service',
+        'pool',
+        'address',
+        'policy',
+        'node',
+        'peer',
+        'sent',
+      ]);
+      const sent = links.filter(({ link }) => link === 'sent').map(({ text }) => text);
+      expect(sent).toHaveLength(4);
+      expect(sent[0]).toMatch(/^192\.0\.2\.10\/32 to 10\.0\.1\.2: next hop 10\.0\.1\.1, path 65001; since 20\d\d-/);
     });
 
     it('follows Services that come, change labels and go (B3, B8), with no session disturbed', async () => {

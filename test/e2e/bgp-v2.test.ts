@@ -167,9 +167,9 @@ describe.skipIf(missing !== undefined)(
       await eventually('GoBGP sees the community', () =>
         lab.gobgp.route('192.0.2.10/32')?.largeCommunities.includes('65001:1:2'),
       );
-      lab.node.ip('link', 'add', 'dummy0', 'type', 'dummy');
-      lab.node.ip('link', 'set', 'dummy0', 'up');
-      lab.node.ip('addr', 'add', '198.51.100.7/32', 'dev', 'dummy0');
+      lab.node.ip('link', 'add', 'spare0', 'type', 'veth', 'peer', 'name', 'spare1');
+      for (const link of ['spare0', 'spare1']) lab.node.ip('link', 'set', link, 'up');
+      lab.node.ip('addr', 'add', '198.51.100.7/32', 'dev', 'spare0');
       await holds(lab, lab.frr, ...everything, '198.51.100.7/32');
       lab.node.ip('link', 'set', 'spare0', 'down');
       await holds(lab, lab.frr, ...everything);

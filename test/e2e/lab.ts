@@ -1,4 +1,7 @@
-/** One node between two routers, FRR and GoBGP, each on a link of its own with both families; and the objects of that node. */
+/**
+ * One node between two routers, FRR and GoBGP, each on a link of its own with both families; and the objects of that
+ * node.
+ */
 import { daemonMissing, type PeerSpec, type Router } from '../support/daemons/daemon.ts';
 import { startDaemon } from '../support/daemons/start.ts';
 import { HeraldRun, type Manifest } from '../support/herald-run.ts';

@@ -1,4 +1,7 @@
-/** What only FRR among the daemons shows: graceful restart both ways, unnumbered, the whole through its own command line. */
+/**
+ * What only FRR among the daemons shows: graceful restart both ways, unnumbered, the whole through its own command
+ * line.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   converged,

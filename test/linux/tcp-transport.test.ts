@@ -1,4 +1,6 @@
-/** The kernel's TCP as the speaker sees it, on loopback: both ways, back-pressure, ends, and what goes wrong in words. */
+/**
+ * The kernel's TCP as the speaker sees it, on loopback: both ways, back-pressure, ends, and what goes wrong in words.
+ */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TransportConfig } from '../../src/bgp/config.ts';

@@ -140,7 +140,8 @@ describe('bad peers', () => {
     bad.socket.pause();
     const many = Array.from({ length: 40_000 }, (_, i) => prefixAt(i));
     const before = process.memoryUsage().arrayBuffers;
-    // Each prefix with an attribute of its own and anew every round, until the kernel takes no more for the one that does not read.
+    // Each prefix with an attribute of its own and anew every round, until the kernel takes no more for the one that
+    // does not read.
     let round = 0;
     for (; pendingFor(hub, BAD) === 0 && round < 20; round++) {
       hub.announce(many.map((prefix, i) => ({ prefix, med: i + round, nextHop: address(nextHop) })));

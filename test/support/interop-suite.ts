@@ -1,4 +1,7 @@
-/** What holds with every daemon, as one suite: `interopSuite('bird')`. Each case has a link, a daemon and a Herald of its own. */
+/**
+ * What holds with every daemon, as one suite: `interopSuite('bird')`. Each case has a link, a daemon and a Herald of
+ * its own.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DaemonKind, Family } from './daemons/daemon.ts';
 import {

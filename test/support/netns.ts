@@ -1,6 +1,7 @@
 /**
- * Network namespaces for tests: routers and links made of veth pairs and bridges, gone again when the test ends, when it is interrupted,
- * and, for those that were left behind by a run that was killed, at the start of the next one. Names carry our pid.
+ * Network namespaces for tests: routers and links made of veth pairs and bridges, gone again when the test ends, when
+ * it is interrupted, and, for those that were left behind by a run that was killed, at the start of the next one.
+ * Names carry our pid.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';

@@ -9,6 +9,9 @@ export interface Line {
 
 export function recordingLog(): Log & { readonly lines: readonly Line[] } {
   const lines: Line[] = [];
-  const at = (level: Line['level']) => (event: string, fields: LogFields = {}) => void lines.push({ level, event, fields });
+  const at =
+    (level: Line['level']) =>
+    (event: string, fields: LogFields = {}) =>
+      void lines.push({ level, event, fields });
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

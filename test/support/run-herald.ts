@@ -20,7 +20,10 @@ export interface Running {
   err(): string;
 }
 
-export function startHerald(words: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Running {
+export function startHerald(
+  words: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Running {
   const child = spawn(heraldPath, words, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   let out = '';
   let err = '';

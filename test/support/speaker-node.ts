@@ -1,4 +1,7 @@
-/** A speaker with its driver and real sockets on loopback, in this process: configured with the words of the speaker's file. */
+/**
+ * A speaker with its driver and real sockets on loopback, in this process: configured with the words of the speaker's
+ * file.
+ */
 import { readSpeakerFile } from '../../src/api/speaker-file.ts';
 import type { Announcement } from '../../src/bgp/announcement.ts';
 import { Speaker } from '../../src/bgp/speaker.ts';

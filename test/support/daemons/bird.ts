@@ -48,6 +48,7 @@ export async function startBird(namespace: Namespace, spec: RouterSpec): Promise
       );
     },
     prefixes: family => tableOf(birdc(`show route table ${tables[family]} primary`)),
+    asPaths: family => asPathsOf(birdc(`show route table ${tables[family]} primary all`)),
     route: prefix => route(prefix, birdc(`show route for ${prefix} table ${tables[familyOf(prefix)]} primary all`)),
     change(add, remove) {
       for (const prefix of remove) networks.delete(prefix);
@@ -83,7 +84,7 @@ function peerLines(spec: RouterSpec, peer: PeerSpec): string[] {
     const foreign = family !== familyOf(peer.address);
     const nextHop = foreign && !peer.extendedNextHop && other !== undefined ? ` next hop address ${other};` : '';
     const extended = peer.extendedNextHop ? ' extended next hop yes;' : '';
-    return ` ${family} { import table; import all; export all;${nextHop}${extended} };`;
+    return ` ${family} { import all; export all;${nextHop}${extended} };`;
   };
   const [address = '', zone] = peer.address.split('%');
   return [
@@ -102,6 +103,18 @@ function peerLines(spec: RouterSpec, peer: PeerSpec): string[] {
 
 function tableOf(answer: string): string[] {
   return answer.split('\n').flatMap(line => /^([0-9a-f:.]+\/[0-9]+) /.exec(line)?.[1] ?? []);
+}
+
+/** Only of routes that have one. */
+function asPathsOf(answer: string): Map<string, string> {
+  const paths = new Map<string, string>();
+  let prefix = '';
+  for (const line of answer.split('\n')) {
+    prefix = /^([0-9a-f:.]+\/[0-9]+) /.exec(line)?.[1] ?? prefix;
+    const path = /^\s+BGP\.as_path: (.*)$/.exec(line)?.[1];
+    if (path !== undefined) paths.set(prefix, path);
+  }
+  return paths;
 }
 
 /** `BGP.community: (65000,1) (65000,2)` as `65000:1`. */

@@ -3,7 +3,7 @@
  * pid. What a test says to them and asks of them is the same for all four; each file beside this one speaks one dialect.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Namespace } from '../netns.ts';
@@ -62,6 +62,8 @@ export interface Router {
   sessions?(): Readonly<Record<string, string>>;
   /** Prefixes of the family that have a best path. */
   prefixes(family: Family): readonly string[];
+  /** The AS path of every best path, as text. */
+  asPaths(family: Family): ReadonlyMap<string, string>;
   /** All that is known of one prefix's best path; undefined when it is not there. */
   route(prefix: string): RouteView | undefined;
   /** Originates these as well, or no longer. */
@@ -94,11 +96,14 @@ export function makeFolder(name: string): string {
   return mkdtempSync(join(tmpdir(), `hrld-${name}-`));
 }
 
-/** A program in the foreground of a namespace, what it says kept (the last 64 KiB). */
+/**
+ * A program in the foreground of a namespace. What it says goes into a file without a name: with a pipe it would stand still whenever we
+ * wait for another program without reading.
+ */
 export class Foreground {
   readonly #child: ChildProcess;
   readonly #folder: string | undefined;
-  #said = '';
+  readonly #log: number;
   #ended: Promise<void>;
 
   constructor(
@@ -108,11 +113,11 @@ export class Foreground {
   ) {
     const [command = '', ...rest] = namespace.inside(...words);
     this.#folder = options.folder;
-    this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
-    for (const stream of [this.#child.stdout, this.#child.stderr])
-      stream?.on('data', (chunk: Buffer) => {
-        this.#said = (this.#said + chunk.toString('utf8')).slice(-65_536);
-      });
+    const path = join(tmpdir(), `hrld-log-${process.pid}-${sequence++}`);
+    this.#log = openSync(path, 'a+');
+    rmSync(path);
+    const stdio = ['ignore', this.#log, this.#log] as const;
+    this.#child = spawn(command, rest, { stdio: [...stdio], env: { ...process.env, ...options.env } });
     this.#ended = new Promise(resolve => this.#child.once('exit', () => resolve()));
   }
 
@@ -125,8 +130,11 @@ export class Foreground {
     return this.#child.exitCode ?? (this.#child.signalCode === null ? undefined : 128);
   }
 
+  /** The last 64 KiB. */
   said(): string {
-    return this.#said;
+    const tail = Buffer.alloc(65_536);
+    const size = fstatSync(this.#log).size;
+    return tail.toString('utf8', 0, readSync(this.#log, tail, 0, tail.length, Math.max(0, size - tail.length)));
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -141,6 +149,8 @@ export class Foreground {
     if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 }
+
+let sequence = 0;
 
 export function familyOf(prefix: string): Family {
   return prefix.includes(':') ? 'ipv6' : 'ipv4';

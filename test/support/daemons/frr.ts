@@ -89,6 +89,15 @@ export async function startFrr(namespace: Namespace, spec: RouterSpec): Promise<
         paths.list.some(path => path.get('bestpath').isTrue) ? [prefix] : [],
       );
     },
+    asPaths(family) {
+      const { entries } = Json.parse(vtysh(`show bgp ${family} unicast json`)).get('routes');
+      return new Map(
+        entries.flatMap(([prefix, paths]) => {
+          const best = paths.list.find(path => path.get('bestpath').isTrue);
+          return best === undefined ? [] : [[prefix, best.get('path').text]];
+        }),
+      );
+    },
     route: prefix => route(prefix, Json.parse(vtysh(`show bgp ${familyOf(prefix)} unicast ${prefix} json`))),
     change(add, remove) {
       const lines = (['ipv4', 'ipv6'] as const).flatMap(family => [
@@ -125,6 +134,8 @@ function config(spec: RouterSpec): string {
     ' no bgp ebgp-requires-policy',
     ' no bgp network import-check',
     ' coalesce-time 20',
+    // Not the oldest: what is best must not depend on what came first.
+    ' bgp bestpath compare-routerid',
     ' no bgp default ipv4-unicast',
     ...(spec.peers.some(peer => peer.gracefulRestart)
       ? [' bgp graceful-restart', ' bgp graceful-restart restart-time 60']
@@ -135,7 +146,7 @@ function config(spec: RouterSpec): string {
     lines.push(` address-family ${family} unicast`);
     for (const peer of spec.peers) {
       if (!familiesOf(peer).includes(family)) continue;
-      lines.push(`  neighbor ${nameOf(peer)} activate`, `  neighbor ${nameOf(peer)} soft-reconfiguration inbound`);
+      lines.push(`  neighbor ${nameOf(peer)} activate`);
     }
     lines.push(...ofFamily(spec.networks, family).map(prefix => `  network ${prefix}`), ' exit-address-family');
   }

@@ -54,6 +54,15 @@ export async function startGobgp(namespace: Namespace, spec: RouterSpec): Promis
       );
     },
     prefixes: family => Json.parse(gobgp('-j', 'global', 'rib', '-a', family)).entries.map(([prefix]) => prefix),
+    asPaths(family) {
+      const { entries } = Json.parse(gobgp('-j', 'global', 'rib', '-a', family));
+      return new Map(
+        entries.flatMap(([prefix, paths]) => {
+          const best = paths.list.find(path => path.get('best').isTrue);
+          return best === undefined ? [] : [[prefix, asPathOf(best).join(' ')]];
+        }),
+      );
+    },
     route: prefix => route(prefix, Json.parse(gobgp('-j', 'global', 'rib', prefix, '-a', familyOf(prefix)))),
     change,
     refresh: peer => void gobgp('neighbor', peer, 'softresetin'),
@@ -73,6 +82,9 @@ function config(spec: RouterSpec): string {
 as = ${spec.asn}
 router-id = "${spec.routerId}"
 local-address-list = [${addresses}]
+[global.route-selection-options.config]
+# Not the oldest: what is best must not depend on what came first.
+external-compare-router-id = true
 ${spec.peers.map(neighbor).join('\n')}
 `;
 }
@@ -114,9 +126,7 @@ function route(prefix: string, answer: Json): RouteView | undefined {
   return {
     prefix,
     nextHop: attribute(3).get('nexthop').text || attribute(14).get('nexthop').text,
-    asPath: attribute(2)
-      .get('as_paths')
-      .list.flatMap(segment => segment.get('asns').list.map(asn => asn.number ?? 0)),
+    asPath: asPathOf(best),
     communities: attribute(8)
       .get('communities')
       .list.map(each => standard(each.number ?? 0))
@@ -127,11 +137,17 @@ function route(prefix: string, answer: Json): RouteView | undefined {
       .sort(),
     extendedCommunities: attribute(16)
       .get('value')
-      .list.map(each => JSON.stringify(each.value))
+      .list.map(each => each.get('value').text)
       .sort(),
     med: attribute(4).get('metric').number,
     stale: best.get('stale').isTrue,
   };
+}
+
+function asPathOf(path: Json): number[] {
+  const found = path.get('attrs').list.find(each => each.get('type').number === 2);
+  const segments = found?.get('as_paths').list ?? [];
+  return segments.flatMap(segment => segment.get('asns').list.map(asn => asn.number ?? 0));
 }
 
 function standard(value: number): string {

@@ -49,6 +49,10 @@ export async function startOpenbgpd(namespace: Namespace, spec: RouterSpec): Pro
       const { list } = Json.parse(bgpctl('-j', 'show', 'rib', family, 'selected')).get('rib');
       return list.map(each => each.get('prefix').text);
     },
+    asPaths(family) {
+      const { list } = Json.parse(bgpctl('-j', 'show', 'rib', family, 'selected')).get('rib');
+      return new Map(list.map(each => [each.get('prefix').text, each.get('aspath').text]));
+    },
     route: prefix => route(prefix, Json.parse(bgpctl('-j', 'show', 'rib', 'detail', prefix))),
     change,
     refresh: peer => void bgpctl('neighbor', peer, 'refresh'),
