@@ -64,7 +64,8 @@ export class RibLog {
 
   /** Whether the row has changed at or after this position. */
   changedSince(row: number, position: number): boolean {
-    return (((this.#rows.version[row] as number) - position) | 0) >= 0;
+    // A row that changed while nobody read is in no entry.
+    return position < this.#end && (((this.#rows.version[row] as number) - position) | 0) >= 0;
   }
 
   /** Forgets chunks that every reader has passed. Call it when a reader has moved from one chunk to another. */

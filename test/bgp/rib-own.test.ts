@@ -5,36 +5,40 @@ import type { Announcement } from '../../src/bgp/announcement.ts';
 import { Family } from '../../src/bgp/family.ts';
 import { Policy } from '../../src/bgp/policy.ts';
 import { Rib } from '../../src/bgp/rib.ts';
+import type { PeerView } from '../../src/bgp/rib-view.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Prefix } from '../../src/net/prefix.ts';
 
 const peers = ['a', 'b'] as const;
 const address = (host: number) => IpAddress.of('ipv4', BigInt(0x0a000000 + host));
 
+function peerView(slot: number): PeerView {
+  return {
+    key: peers[slot] ?? '',
+    kind: 'external',
+    asn: 65010 + slot,
+    localAsn: 65001,
+    routerId: 10 + slot,
+    remoteAddress: address(1000 + slot),
+    localAddress: address(999),
+    families: ['ipv4-unicast', 'ipv6-unicast'],
+    fourOctetAs: true,
+    extendedMessages: false,
+    extendedNextHop: [],
+    enhancedRefresh: false,
+    endOfRib: [],
+    nextHop: 'default',
+    enforceFirstAs: true,
+    allowOwnAs: 0,
+    gracefulShutdown: false,
+    import: Policy.none,
+    export: Policy.originated,
+  };
+}
+
 function ribWithPeers(): Rib {
   const rib = new Rib({ asn: 65001, routerId: 1 });
-  for (const [slot, key] of peers.entries())
-    rib.peerUp(slot, {
-      key,
-      kind: 'external',
-      asn: 65010 + slot,
-      localAsn: 65001,
-      routerId: 10 + slot,
-      remoteAddress: address(1000 + slot),
-      localAddress: address(999),
-      families: ['ipv4-unicast', 'ipv6-unicast'],
-      fourOctetAs: true,
-      extendedMessages: false,
-      extendedNextHop: [],
-      enhancedRefresh: false,
-      endOfRib: [],
-      nextHop: 'default',
-      enforceFirstAs: true,
-      allowOwnAs: 0,
-      gracefulShutdown: false,
-      import: Policy.none,
-      export: Policy.originated,
-    });
+  for (const slot of peers.keys()) rib.peerUp(slot, peerView(slot));
   return rib;
 }
 
@@ -55,6 +59,20 @@ const set = fc.array(oneOfThem, { maxLength: 12 });
 const steps = fc.array(fc.record({ at: fc.nat(), add: fc.option(oneOfThem) }), { maxLength: 8 });
 
 describe('originating whole sets', () => {
+  it('what was there before a peer, and has been pulled, is no longer pending', () => {
+    const rib = ribWithPeers();
+    rib.originate(pool.slice(0, 4));
+    const pending = () => [...rib.adjOut(0, 'ipv4-unicast')].map(route => route.pending);
+    expect(pending()).toContain(true);
+    while (rib.pull(0, new Uint8Array(70_000), 0) > 0);
+    expect(pending()).not.toContain(true);
+    const later = new Rib({ asn: 65001, routerId: 1 });
+    later.originate(pool.slice(0, 4));
+    later.peerUp(0, peerView(0));
+    while (later.pull(0, new Uint8Array(70_000), 0) > 0);
+    expect([...later.adjOut(0, 'ipv4-unicast')].map(route => route.pending)).not.toContain(true);
+  });
+
   it('the same set twice, or after any others, is told the same', () => {
     fc.assert(
       fc.property(set, steps, set, (first, changes, last) => {
