@@ -20,6 +20,8 @@ export interface Snapshot {
   kinds(): readonly KindName[];
   /** Sorted by kind, namespace and name. */
   readonly faulty: readonly FaultyObject[];
+  /** Something could not be read at all, so an object that is missing may merely be in there: absence says nothing. */
+  readonly isPartial: boolean;
 }
 
 type Names = { readonly namespace: string; readonly name: string };
@@ -32,7 +34,8 @@ export class SnapshotBuilder {
   readonly #changes = new Map<KindName, Map<string, Change>>();
   readonly #faulty = new Map<string, FaultyObject>();
   #faultyDirty = false;
-  #last: Snapshot = new Frozen(new Map(), []);
+  #isPartial = false;
+  #last: Snapshot = new Frozen(new Map(), [], false);
   #lists: ReadonlyMap<KindName, readonly Entry[]> = new Map();
 
   /** Adds or replaces an object. */
@@ -52,13 +55,20 @@ export class SnapshotBuilder {
     this.#faultyDirty = true;
   }
 
+  /** States whether something could not be read at all. */
+  partial(isPartial: boolean): void {
+    this.#isPartial = isPartial;
+  }
+
   /** The same value as before when nothing changed; a list whose objects did not change is the same list. */
   snapshot(): Snapshot {
-    if (this.#changes.size === 0 && !this.#faultyDirty) return this.#last;
+    const same = this.#changes.size === 0 && !this.#faultyDirty && this.#isPartial === this.#last.isPartial;
+    if (same) return this.#last;
     const lists = new Map(this.#lists);
     for (const [kind, changes] of this.#changes) lists.set(kind, merged(lists.get(kind) ?? [], changes.values()));
     this.#lists = lists;
-    this.#last = new Frozen(lists, this.#faultyDirty ? sortedFaults(this.#faulty) : this.#last.faulty);
+    const faulty = this.#faultyDirty ? sortedFaults(this.#faulty) : this.#last.faulty;
+    this.#last = new Frozen(lists, faulty, this.#isPartial);
     this.#changes.clear();
     this.#faultyDirty = false;
     return this.#last;
@@ -77,10 +87,12 @@ export class SnapshotBuilder {
 class Frozen implements Snapshot {
   readonly #lists: ReadonlyMap<KindName, readonly Entry[]>;
   readonly faulty: readonly FaultyObject[];
+  readonly isPartial: boolean;
 
-  constructor(lists: ReadonlyMap<KindName, readonly Entry[]>, faulty: readonly FaultyObject[]) {
+  constructor(lists: ReadonlyMap<KindName, readonly Entry[]>, faulty: readonly FaultyObject[], isPartial: boolean) {
     this.#lists = lists;
     this.faulty = faulty;
+    this.isPartial = isPartial;
   }
 
   kinds(): readonly KindName[] {

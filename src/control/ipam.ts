@@ -51,9 +51,11 @@ export class IpamControl {
   reconcile(snapshot: Snapshot): IpamDesired {
     this.#pools.read(snapshot);
     const { pools, unreadable } = this.#pools;
-    this.#services.read(snapshot, pools.length === 0 && unreadable.length === 0);
+    // What cannot be read may be a pool: until it can, nobody loses an address for want of one.
+    const mayLack = unreadable.length > 0 || snapshot.isPartial;
+    this.#services.read(snapshot, pools.length === 0 && !mayLack);
     const { claims } = this.#services;
-    this.#services.tell(this.allocator.allocate({ pools, claims, keepUncovered: unreadable.length > 0 }));
+    this.#services.tell(this.allocator.allocate({ pools, claims, keepUncovered: mayLack }));
     const usage = this.allocator.usage();
     this.#pools.tell(usage);
     return {

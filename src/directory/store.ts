@@ -228,6 +228,7 @@ export class DirectoryStore implements Store {
     if (problem === undefined && this.#problem !== undefined) this.#options.log.info('manifests back', { folder });
     this.#problem = problem;
     if (this.#moved.size > 0) this.#adoption ??= this.#adopt();
+    else if (this.#started) this.#publish([]);
     if (problem === undefined) this.#orphans.check();
   }
 
@@ -278,6 +279,7 @@ export class DirectoryStore implements Store {
 
   #publish(keys: readonly string[]): void {
     for (const key of keys) if (!this.#adopting.has(key)) this.#show(key);
+    this.#builder.partial(this.#problem !== undefined || this.#sources.isBroken);
     const snapshot = this.#builder.snapshot();
     if (snapshot === this.#snapshot) return;
     this.#snapshot = snapshot;

@@ -24,7 +24,10 @@ export class NodeConfigTarget implements Target<readonly DesiredNodeConfig[]> {
       signal.throwIfAborted();
       await this.#write(nodeConfigObject(config), config.name);
     }
-    for (const config of this.#store.snapshot().list(kind)) {
+    const snapshot = this.#store.snapshot();
+    // What cannot be read may be the configuration that one stands on.
+    if (snapshot.isPartial) return;
+    for (const config of snapshot.list(kind)) {
       const { name, resourceVersion } = config.metadata;
       if (wanted.has(name) || !isOperatorOwned(config)) continue;
       signal.throwIfAborted();

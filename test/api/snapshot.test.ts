@@ -37,6 +37,16 @@ describe('Snapshot', () => {
     expect(before.get('Namespace', '', 'b')).toBeUndefined();
   });
 
+  it('says when something could not be read at all', () => {
+    const builder = new SnapshotBuilder();
+    const before = builder.snapshot();
+    builder.partial(true);
+    expect([before.isPartial, builder.snapshot().isPartial]).toEqual([false, true]);
+    expect(builder.snapshot()).toBe(builder.snapshot());
+    builder.partial(false);
+    expect(builder.snapshot().isPartial).toBe(false);
+  });
+
   it('keeps the list of a kind in which nothing changed', () => {
     const builder = new SnapshotBuilder();
     builder.put('Namespace', namespace('a'));

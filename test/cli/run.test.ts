@@ -41,8 +41,13 @@ async function start(...words: string[]): Promise<Running> {
   return started;
 }
 
-async function status(): Promise<{ ready?: boolean }> {
-  return (await ask(socket(), '/status').catch(() => ({}))) as { ready?: boolean };
+interface Answer {
+  readonly ready?: boolean;
+  readonly objects?: Readonly<Record<string, number>>;
+}
+
+async function status(): Promise<Answer> {
+  return (await ask(socket(), '/status').catch(() => ({}))) as Answer;
 }
 
 async function addresses(): Promise<Readonly<Record<string, readonly string[]>>> {
@@ -155,6 +160,24 @@ describe('herald run', () => {
     await first.finished;
     await start();
     expect(await addresses()).toEqual(before);
+  });
+
+  it('takes no address while the file with the pool cannot be read, not even after a restart', async () => {
+    example('home-lab-l2');
+    const poolFile = join(manifests, 'pool.yaml');
+    const text = readFileSync(poolFile, 'utf8');
+    const first = await start();
+    await eventually('all served', async () => Object.values(await addresses()).every(each => each.length > 0));
+    const before = await addresses();
+    first.child.kill('SIGTERM');
+    await first.finished;
+    writeFileSync(poolFile, text.replace('spec:', 'spec: ['));
+    const second = await start();
+    expect(await addresses()).toEqual(before);
+    writeFileSync(poolFile, text);
+    await eventually('the pool is back', async () => (await status()).objects?.CiliumLoadBalancerIPPool === 1);
+    expect(await addresses()).toEqual(before);
+    second.child.kill('SIGTERM');
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('drains on %s and ends with 0', async signal => {
