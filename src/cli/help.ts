@@ -6,8 +6,8 @@ export function overview(): string {
   const names = Object.keys(commands);
   const width = Math.max(...names.map(name => name.length));
   const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
-  return `Herald announces Kubernetes Services: LoadBalancer addresses from pools, to routers over BGP, to a flat network
-by ARP and NDP. It reads Cilium's manifests and needs no Cilium.
+  return `Herald announces Kubernetes Services: LoadBalancer addresses from pools, told to routers over BGP. It reads
+Cilium's manifests and needs no Cilium.
 
 Usage: herald COMMAND [OPTION…]
 
@@ -31,7 +31,8 @@ export function commandHelp(command: Command): string {
 
 function optionLines(options: Options): string {
   const rows = Object.entries(options).map(([name, option]) => {
-    const flag = `${option.short === undefined ? '    ' : `-${option.short}, `}--${name}${option.value ? ` ${option.value}` : ''}`;
+    const short = option.short === undefined ? '    ' : `-${option.short}, `;
+    const flag = `${short}--${name}${option.value === undefined ? '' : ` ${option.value}`}`;
     const notes = [
       option.oneOf === undefined ? undefined : option.oneOf.join('|'),
       option.default === undefined ? undefined : `default ${option.default}`,

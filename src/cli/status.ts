@@ -27,9 +27,10 @@ objects have faults, and which targets (parts of the world it keeps as they ough
       return 0;
     }
     const { node, roles, ready, leading, uptimeSeconds, version, targets, objects, faulty, problems } = answer;
-    streams.out(
-      `herald ${version} on ${node}: ${roles.join(' and ')}, ${ready ? 'ready' : 'not ready'}${roles.includes('operator') && !leading ? ', another process is the operator' : ''}, up ${uptimeSeconds} s\n\n`,
-    );
+    const state = ready ? 'ready' : 'not ready';
+    const elsewhere = roles.includes('operator') && !leading ? ', another process is the operator' : '';
+    const head = `herald ${version} on ${node}: ${roles.join(' and ')}, ${state}${elsewhere}, up ${uptimeSeconds} s`;
+    streams.out(`${head}\n\n`);
     streams.out(
       table(
         ['TARGET', 'STATE', 'FAILURES', 'ERROR'],

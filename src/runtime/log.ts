@@ -43,7 +43,8 @@ export function createLog(options: LogOptions): Log {
 function prettyLine(line: string): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as { level: string; time: string; msg: string } & LogFields;
   const text = Object.entries(fields).map(([name, value]) => `${name}=${prettyValue(value)}`);
-  return `${[time.slice(11, 23), level.padEnd(5), msg.replace(/\p{Cc}/gu, ' ')].join(' ')}${text.length > 0 ? `  ${text.join(' ')}` : ''}\n`;
+  const head = [time.slice(11, 23), level.padEnd(5), msg.replace(/\p{Cc}/gu, ' ')].join(' ');
+  return `${text.length > 0 ? `${head}  ${text.join(' ')}` : head}\n`;
 }
 
 function prettyValue(value: unknown): string {
