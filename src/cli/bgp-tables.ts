@@ -115,7 +115,8 @@ export function details(peer: PeerJson): string {
     counts?.stale,
     counts?.advertised,
   ]);
-  return `${text.join('')}\n${table(['FAMILY', 'RECEIVED', 'ACCEPTED', 'STALE', 'ADVERTISED'], families)}\n${table(['MESSAGES', 'RECEIVED', 'SENT'], messages)}`;
+  const counts = table(['FAMILY', 'RECEIVED', 'ACCEPTED', 'STALE', 'ADVERTISED'], families);
+  return `${text.join('')}\n${counts}\n${table(['MESSAGES', 'RECEIVED', 'SENT'], messages)}`;
 }
 
 export function routeTable(which: string, routes: readonly RouteJson[]): string {

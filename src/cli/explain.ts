@@ -21,7 +21,7 @@ export const explainServiceCommand = defineCommand({
   name: 'explain service',
   operands: 'NAMESPACE/NAME',
   count: { min: 1, max: 1 },
-  about: `Follows a Service's addresses from pool to router: pool, address, policy, node, peer, what was sent and since when.
+  about: `Follows a Service's addresses from pool to router: pool, address, policy, node, peer, what was sent and when.
 At the first broken link it says why and what to change. With --manifests it says what would be, for every node.
 The status is 1 when nobody is told.
 
@@ -66,7 +66,7 @@ async function fromFiles(
   });
 }
 
-export function explanationText({ service, links, nodes }: ServiceExplanation): string {
+function explanationText({ service, links, nodes }: ServiceExplanation): string {
   const rows = (all: readonly ExplainLink[]) =>
     all.flatMap(({ link, ok, text, reason, fix }) => [
       [ok ? 'ok' : 'BROKEN', link, text],

@@ -11,9 +11,9 @@ export const migratePeeringPolicy = defineCommand({
   name: 'migrate peering-policy',
   operands: 'FILE…',
   count: { min: 1, max: Number.POSITIVE_INFINITY },
-  about: `Prints the objects of the second BGP API (cilium.io/v2) that do what the CiliumBGPPeeringPolicies of these files do, as
-YAML. Annotations of Nodes in the same files become CiliumBGPNodeConfigOverrides. What does not translate is listed
-as comments above the objects; the status is 0 all the same.
+  about: `Prints the objects of the second BGP API (cilium.io/v2) that do what the CiliumBGPPeeringPolicies of these
+files do, as YAML. Annotations of Nodes in the same files become CiliumBGPNodeConfigOverrides. What does not
+translate is listed as comments above the objects; the status is 0 all the same.
 
   herald migrate peering-policy policy.yaml > v2.yaml
   kubectl get bgpp,nodes -o yaml > old.yaml && herald migrate peering-policy old.yaml`,

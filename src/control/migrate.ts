@@ -57,7 +57,8 @@ export function migratePolicy(policy: CiliumBGPPeeringPolicy, nodes: readonly No
   };
   const overrides = nodeOverrides(policy, nodes);
   notes.push(
-    `delete CiliumBGPPeeringPolicy ${name} once these objects are there: until then it decides; sessions end once in between`,
+    `delete CiliumBGPPeeringPolicy ${name} once these objects are there: until then it decides`,
+    'sessions end once when the objects of the second API take over',
   );
   return { objects: [...advertisements, ...configs.objects(), ...overrides, cluster], notes };
 }

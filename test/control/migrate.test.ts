@@ -129,7 +129,8 @@ describe('migrating a peering policy', () => {
     });
     const { notes, objects } = migratePolicy(policy, []);
     expect(notes[0]).toBe(
-      'neighbor 10.0.0.1 of AS 65001: advertisedPathAttributes for CiliumLoadBalancerIPPool where color is blue are left out; ' +
+      'neighbor 10.0.0.1 of AS 65001: advertisedPathAttributes for CiliumLoadBalancerIPPool where color is blue ' +
+        'are left out; ' +
         'attributes are chosen by Service there: give the Services of the pool a label and select that',
     );
     expect(objects.map(each => each['kind'])).toEqual([

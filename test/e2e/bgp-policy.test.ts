@@ -1,4 +1,4 @@
-/** CiliumBGPPeeringPolicy from files to real routers: routes, edits while running, and what must not disturb a session. */
+/** CiliumBGPPeeringPolicy from files to real routers: routes, edits while running, and what disturbs no session. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceExplanation } from '../../src/control/explain.ts';
 import type { Manifest } from '../support/herald-run.ts';
@@ -67,7 +67,7 @@ describe.skipIf(missing !== undefined)(
     }, 30_000);
     afterAll(() => lab?.close());
 
-    it('announces PodCIDRs and addresses with our AS and next hops of each session, over IPv4 and IPv6 transport', () => {
+    it('announces PodCIDRs and addresses with our AS and the next hop of each session, over IPv4 and IPv6', () => {
       expect(lab.frr.route('192.0.2.10/32')).toMatchObject({ asPath: [nodeAsn], nextHop: addresses.frr.node4 });
       expect(lab.gobgp.route('2001:db8:99::10/128')).toMatchObject({
         asPath: [nodeAsn],

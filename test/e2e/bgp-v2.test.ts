@@ -1,4 +1,4 @@
-/** The second BGP API from files to real routers: cluster configuration, passwords, discovery, status, cordon, restart. */
+/** The second BGP API from files to real routers: passwords, discovery, status, cordon, restart. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Manifest } from '../support/herald-run.ts';
 import { eventually } from '../support/wait.ts';
@@ -199,7 +199,7 @@ describe.skipIf(missing !== undefined)(
       undisturbed();
     });
 
-    it('makes the routes of a cordoned node the last choice, then withdraws them; PodCIDRs stay (RFC 8326)', async () => {
+    it('makes routes of a cordoned node the last choice, then withdraws them; PodCIDRs stay (RFC 8326)', async () => {
       const attributes = { communities: { large: ['65001:1:2'] } };
       lab.herald.edit('node', node({ unschedulable: true }));
       await eventually('GoBGP sees the community', () =>

@@ -1,4 +1,4 @@
-/** TCP without a kernel: connections between Transports of one MemoryNetwork, octets handed over in later turns, never lost. */
+/** TCP without a kernel: connections between Transports of one MemoryNetwork, octets handed over in later turns. */
 import type { ListenConfig } from '../../src/bgp/config.ts';
 import type { Endpoint } from '../../src/bgp/speaker-effect.ts';
 import { IpAddress } from '../../src/net/ip.ts';
