@@ -2,6 +2,7 @@
  * What a change of a peer's configuration touches, field by field: nothing that runs, routes only (re-evaluated,
  * never reset), the session (hard), or the peer's identity (another peer takes its place).
  */
+import { sameValue } from '../net/equal.ts';
 import type { FamilyConfig, PeerConfig } from './config.ts';
 
 const changes = ['none', 'soft', 'hard', 'new'] as const;
@@ -75,13 +76,4 @@ function relevant(config: PeerConfig, field: keyof PeerConfig): unknown {
 
 function at(value: unknown, field: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[field];
-}
-
-/** Whether two plain values are the same all the way down; an absent field is an undefined one. */
-export function sameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const fields = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...fields].every(field => sameValue(at(a, field), at(b, field)));
 }

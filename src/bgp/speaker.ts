@@ -2,10 +2,12 @@
  * The speaker: every peer, the RIB between them, and nothing that touches a socket or a clock. The edge hands in
  * connections, octets and the time; it takes effects out, and pulls octets when a socket can take them.
  */
+
+import { sameValue } from '../net/equal.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Announcement } from './announcement.ts';
 import type { PeerConfig, SpeakerConfig } from './config.ts';
-import { changeBetween, sameValue } from './config-change.ts';
+import { changeBetween } from './config-change.ts';
 import { Notification } from './notification.ts';
 import { cease } from './notification-codec.ts';
 import { Peer, type PeerHost } from './peer.ts';

@@ -45,9 +45,7 @@ objects have faults, and which targets (parts of the world it keeps as they ough
           faulty.map(each => [each.object, each.errors, each.warnings]),
         )}`,
       );
-    if (problems.length > 0)
-      streams.out(`
-${problems.map(problemLine).join('')}`);
+    if (problems.length > 0) streams.out(`\n${problems.map(problemLine).join('')}`);
     return 0;
   },
 });
