@@ -43,6 +43,8 @@ export async function startLab(
   };
   try {
     const [node, frrSide, gobgpSide] = [net.namespace('n1'), net.namespace('frr'), net.namespace('gobgp')];
+    // Which default route there is is a test's to say, not that of a router's advertisements.
+    for (const knob of ['all', 'default']) node.run('sysctl', '-qw', `net.ipv6.conf.${knob}.accept_ra=0`);
     for (const [link, side] of [
       ['frr', frrSide],
       ['gobgp', gobgpSide],
