@@ -186,6 +186,10 @@ const policy = known({
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
+function resident(): string {
+  return `${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`;
+}
+
 function quantile(sorted: readonly number[], q: number): string {
   return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN).toFixed(2);
 }
@@ -210,6 +214,10 @@ function startPeers(): () => void {
       JSON.stringify({ asn: 65002, routerId: `10.0.0.${i + 1}`, listen: [{ address, port }], peers: [peer] }),
     );
     return spawn(herald, ['speaker', '--config', file, '--log-level', 'error'], { stdio: 'inherit' });
+  });
+  // Whatever becomes of us.
+  process.once('exit', () => {
+    for (const child of children) child.kill('SIGKILL');
   });
   return () => {
     for (const child of children) child.kill('SIGTERM');
@@ -293,6 +301,11 @@ function fullPass(): void {
     control.desired(snapshot);
     cluster.desired(snapshot);
     times.push(performance.now() - startMs);
+    if (round === 0) {
+      const before = resident();
+      globalThis.gc?.();
+      console.log('resident with all objects and plans:'.padEnd(44), `${before}, ${resident()} once collected`);
+    }
     for (let i = 0; i < 50; i++) {
       builder.put('Service', service(i + round * 50, 'new') as never);
       const next = builder.snapshot();
@@ -308,7 +321,7 @@ function fullPass(): void {
   console.log(
     `full pass, ${many} Services and slices, ${nodes} nodes:`.padEnd(44),
     `first (cold) ${first.toFixed(0)} ms, median ${quantile(times, 0.5)} ms;`,
-    `one more Service ${quantile(one, 0.5)} ms; resident ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`,
+    `one more Service ${quantile(one, 0.5)} ms`,
   );
 }
 
@@ -317,7 +330,7 @@ const stop = startPeers();
 try {
   await changes(0);
   await changes(many);
-  console.log('resident at the end:'.padEnd(44), `${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB`);
+  console.log('resident at the end:'.padEnd(44), resident());
 } finally {
   stop();
 }
