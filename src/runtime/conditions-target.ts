@@ -1,6 +1,6 @@
 /**
- * Conditions onto the objects they are about, as one writer among others: what is no longer said is taken back. Trouble that
- * is new is an event as well.
+ * Conditions onto the objects they are about, as one writer among others: what is no longer said is taken back. Trouble
+ * that is new is an event as well.
  */
 
 import type { Condition, ObjectRef } from '../api/object.ts';

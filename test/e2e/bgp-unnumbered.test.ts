@@ -1,4 +1,4 @@
-/** A peer found on its link and one found as the IPv6 default gateway; two instances; resets that must be, and only those. */
+/** A peer found on its link, one found as the IPv6 default gateway; two instances; resets that must be, and no others. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Manifest } from '../support/herald-run.ts';
 import { eventually } from '../support/wait.ts';
@@ -101,7 +101,7 @@ describe.skipIf(missing !== undefined)(missing === undefined ? title : `${title}
   }, 40_000);
   afterAll(() => lab?.close());
 
-  it('tells each what is selected for it: aggregates over the link, IPv4 with a link-local next hop (RFC 8950)', async () => {
+  it('tells each what is selected for it: aggregates over the link, with IPv6 next hops (RFC 8950)', async () => {
     const route = lab.frr.route('192.0.2.0/24');
     expect(route?.asPath).toEqual([nodeAsn]);
     expect(route?.nextHop).toMatch(/^fe80:|^2001:db8:1::1$/);
