@@ -102,7 +102,7 @@ export function summaryJson(shown: readonly ShownSpeaker[], nowMs: number): Summ
   };
 }
 
-export function peerJson({ node, instance, asn, speaker }: ShownSpeaker, peer: PeerStatus): PeerJson {
+function peerJson({ node, instance, asn, speaker }: ShownSpeaker, peer: PeerStatus): PeerJson {
   const { config, negotiated } = peer;
   const seconds = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms / 1000));
   const families: PerFamily<PeerCounts> = {};
@@ -151,7 +151,7 @@ function agreed(negotiated: NonNullable<PeerStatus['negotiated']>): string[] {
   ];
 }
 
-export function capabilityText(capability: Capability): string {
+function capabilityText(capability: Capability): string {
   switch (capability.kind) {
     case 'multiprotocol':
       return `multiprotocol ${Family.of(capability.afi, capability.safi) ?? `${capability.afi}/${capability.safi}`}`;

@@ -1,4 +1,4 @@
-/** A peer found on its link, one found as the IPv6 default gateway; two instances; resets that must be, and no others. */
+/** A peer found on its link, one found as the IPv6 default gateway; two instances; resets that must be, no others. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Manifest } from '../support/herald-run.ts';
 import { eventually } from '../support/wait.ts';
