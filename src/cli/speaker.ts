@@ -1,7 +1,6 @@
 /** `herald speaker`: a bare BGP speaker from one file, in the foreground. */
 
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Speaker } from '../bgp/speaker.ts';
 import { loadLibc } from '../linux/libc.ts';
 import { TcpTransport } from '../linux/tcp-transport.ts';
@@ -38,10 +37,10 @@ touched, and a file with faults leaves everything as it was.
     },
   },
   async run({ options, streams, signal }) {
+    keepHeapSmall();
     if (options.config === undefined) throw new CommandError('which file? name it with --config');
     const first = loadSpeaker(options.config);
     if (first.loaded === undefined) throw new CommandError(first.faults.join('\nherald: '));
-    settleHeap();
     const level = logLevels.find(each => each === options['log-level']) ?? 'info';
     const log = createLog({ level, pretty: streams.isTerminal });
     const running = new Running(options.config, first, first.loaded, await loadKernel(), log);
@@ -64,12 +63,10 @@ touched, and a file with faults leaves everything as it was.
 
 /**
  * A speaker's tables live outside V8's heap, and what messages leave behind dies at once: the young generation needs no more
- * than its first size, 1 MiB, where it would grow to 48. What reading a large file has left goes with it.
+ * than its first size, 1 MiB, where it would grow to 48.
  */
-function settleHeap(): void {
+function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--expose-gc');
-  runInNewContext('gc')();
 }
 
 async function loadKernel(): Promise<TcpTransport> {
