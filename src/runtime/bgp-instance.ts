@@ -38,9 +38,16 @@ export class BgpInstance {
   /** Routes that are about to be withdrawn, and how not to. */
   #held: { readonly announcements: readonly Announcement[]; readonly cancel: () => void } | undefined;
   readonly #sinceMs = new WeakMap<Announcement, number>();
+  /** Wall time at which sessions that stand came up, by the peer's key. */
+  readonly establishedMs = new Map<string, number>();
 
   constructor(desired: DesiredInstance, leaving: boolean, options: BgpInstanceOptions) {
-    const { transport, clock, log, random, restarting, onEvent, onSent } = options;
+    const { transport, clock, log, random, restarting, onSent } = options;
+    const onEvent = (event: SpeakerEvent) => {
+      if (event.kind === 'up') this.establishedMs.set(event.peer, clock.wallMs());
+      else if (event.kind === 'down') this.establishedMs.delete(event.peer);
+      options.onEvent(event);
+    };
     this.#options = options;
     this.#desired = desired;
     this.speaker = new Speaker({ random, restarting });

@@ -15,12 +15,12 @@ const writeEveryMs = 1000;
 /** Nobody tells when a peer's route counts change: they are looked at this often. */
 const lookEveryMs = 10_000;
 
-/** Of all instances, by name. `wallMs` is the time of `nowMs` for people. */
-export function bgpStatus(instances: ReadonlyMap<string, BgpInstance>, nowMs: number, wallMs: number): RawObject {
+/** Of all instances, by name. */
+export function bgpStatus(instances: ReadonlyMap<string, BgpInstance>, nowMs: number): RawObject {
   const bgpInstances = [...instances].map(([name, instance]) => {
     const { plan } = instance.desired;
     const statuses = new Map(instance.speaker.peers(nowMs).map(status => [status.key, status]));
-    const peers = plan.peers.map(peer => peerStatus(peer, statuses.get(peer.key), instance, wallMs));
+    const peers = plan.peers.map(peer => peerStatus(peer, statuses.get(peer.key), instance));
     return { name, ...(plan.localAsn === undefined ? {} : { localASN: plan.localAsn }), peers };
   });
   return { bgpInstances };
@@ -29,13 +29,13 @@ export function bgpStatus(instances: ReadonlyMap<string, BgpInstance>, nowMs: nu
 function peerStatus(
   { key, remoteText, asn }: PeerPlan,
   status: PeerStatus | undefined,
-  { speaker }: BgpInstance,
-  wallMs: number,
+  { speaker, establishedMs }: BgpInstance,
 ): RawObject {
   const address = status?.remote === undefined ? remoteText : IpAddress.format(status.remote.address);
   const about = { name: key, peerAddress: address, peerASN: status?.remoteAsn ?? asn };
   if (status === undefined) return about;
   const { state, negotiated, upMs } = status;
+  const sinceMs = upMs === undefined ? undefined : establishedMs.get(key);
   const timers = negotiated && {
     appliedHoldTimeSeconds: negotiated.holdMs / 1000,
     appliedKeepaliveSeconds: Math.round(negotiated.keepaliveMs / 1000),
@@ -49,7 +49,7 @@ function peerStatus(
     ...about,
     peeringState: state.toLowerCase(),
     ...(timers && { timers }),
-    ...(upMs === undefined ? {} : { establishedTime: rfc3339(wallMs - upMs) }),
+    ...(sinceMs === undefined ? {} : { establishedTime: rfc3339(sinceMs) }),
     routeCount,
   };
 }
@@ -60,7 +60,7 @@ export function familyWords(family: Family): { readonly afi: string; readonly sa
 }
 
 function rfc3339(ms: number): string {
-  return new Date(Math.round(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
 }
 
 export class BgpStatusWriter {

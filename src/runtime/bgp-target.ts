@@ -58,7 +58,7 @@ export class BgpTarget implements Target<NodeDesired['bgp'] | undefined> {
   constructor(options: BgpTargetOptions) {
     this.#options = options;
     const { node, store, clock } = options;
-    const read = () => bgpStatus(this.#instances, clock.nowMs(), clock.wallMs());
+    const read = () => bgpStatus(this.#instances, clock.nowMs());
     this.#status = new BgpStatusWriter(options, `herald-bgp-${node}`, read);
     this.#unsubscribe = store.subscribe(() => {
       this.#changedAtMs ??= clock.nowMs();
