@@ -286,11 +286,13 @@ describe('what cannot be read', () => {
     await eventually('the error', () => faultLines().some(each => each.includes('cannot read the manifests')), {
       limitMs,
     });
-    expect(store.snapshot()).toBe(before);
+    expect(store.snapshot().list('Service')).toBe(before.list('Service'));
+    expect(store.snapshot().isPartial).toBe(true);
     expect(world.lines).toContainEqual(expect.objectContaining({ level: 'error', event: 'manifests gone' }));
     renameSync(join(world.dir, 'away'), world.manifests);
     await eventually('no error', () => faultLines().length === 0, { limitMs });
-    expect(store.snapshot()).toBe(before);
+    await eventually('whole again', () => !store.snapshot().isPartial, { limitMs });
+    expect(store.snapshot().list('Service')).toBe(before.list('Service'));
     world.write('b.yaml', text('b'));
     await become('a b');
   });
