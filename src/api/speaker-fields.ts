@@ -33,7 +33,7 @@ export function whole(min: number, max: number) {
     .max(max, { error: expected });
 }
 
-export const u32Max = 2 ** 32 - 1;
+const u32Max = 2 ** 32 - 1;
 export const u32 = whole(0, u32Max);
 /** 0 is reserved (RFC 7607), and so are 23456 on the wire (RFC 6793) and the last one of each size (RFC 7300). */
 export const asNumber = whole(1, u32Max - 1);

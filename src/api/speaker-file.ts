@@ -187,7 +187,7 @@ function unknownPeers(file: Fields, peers: readonly PeerConfig[]): FileFault[] {
 }
 
 /** How a peer without a name is called. */
-export function remoteText(remote: Remote): string {
+function remoteText(remote: Remote): string {
   if (remote.kind === 'interface') return remote.interface;
   if (remote.kind === 'range') return Prefix.format(remote.prefix);
   return IpAddress.format(remote.address) + (remote.zone === undefined ? '' : `%${remote.zone}`);

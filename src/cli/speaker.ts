@@ -62,8 +62,8 @@ touched, and a file with faults leaves everything as it was.
 });
 
 /**
- * A speaker's tables live outside V8's heap, and what messages leave behind dies at once: the young generation needs no more
- * than its first size, 1 MiB, where it would grow to 48.
+ * A speaker's tables live outside V8's heap, and what messages leave behind dies at once: the young generation needs
+ * no more than its first size, 1 MiB, where it would grow to 48.
  */
 function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
@@ -94,7 +94,7 @@ class Running {
     this.#paths = result.paths;
     this.#fingerprint = fingerprint(result.paths);
     this.file = file;
-    // Whether a predecessor's routes are still kept is known to the peers alone: where they may be, we say we restarted.
+    // Whether a predecessor's routes are still kept the peers alone know: where they may be, we say that we restarted.
     const restarting = file.config.peers.some(peer => peer.gracefulRestart !== undefined);
     this.speaker = new Speaker({ random: Math.random, restarting });
     this.#driver = new SpeakerDriver({ speaker: this.speaker, transport, clock: systemClock, log });

@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import { type Family, familyBits, IpAddress } from '../net/ip.ts';
 import type { Prefix } from '../net/prefix.ts';
 
-export const AF_INET = 2;
+const AF_INET = 2;
 export const AF_INET6 = 10;
 const little = endianness() === 'LE';
 
@@ -23,10 +23,6 @@ export function int(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, value, little);
   return bytes;
-}
-
-export function readInt(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, 4).getInt32(0, little);
 }
 
 /** sockaddr_in is 16 octets, sockaddr_in6 28. */
@@ -50,7 +46,7 @@ export function decodeSocketAddress(bytes: Uint8Array): SocketAddress | undefine
   return { address: IpAddress.fromBytes('ipv6', bytes, 8), port: view.getUint16(2), zone: view.getUint32(24, little) };
 }
 
-export const TCP_MD5_KEY_MAX = 80;
+const TCP_MD5_KEY_MAX = 80;
 const TCP_MD5SIG_FLAG_PREFIX = 1;
 
 /** One key of RFC 2385 and the peers it holds for. An empty key takes the peer's key away. */

@@ -125,7 +125,7 @@ export function adoptAccepted(accepted: Socket, stream: () => TcpStream | undefi
   return new Socket(options as object);
 }
 
-export function descriptor(socket: Socket): number | undefined {
+function descriptor(socket: Socket): number | undefined {
   return (socket as unknown as Internals)._handle?.fd;
 }
 

@@ -64,7 +64,7 @@ routerId: ${TWO}
 policies:
   prefer: [{ match: { prefixes: ["192.0.2.0/24 le 32"] }, set: { localPref: 200 } }]
 peers:
-  - { address: ${ONE}, asn: 65000, port: ${PORT}, source: ${TWO}, import: prefer, timers: { holdSeconds: 9, connectRetrySeconds: 1 } }
+  - { address: ${ONE}, asn: 65000, port: ${PORT}, source: ${TWO}, import: prefer, timers: { connectRetrySeconds: 1 } }
 originate:
   - { prefixes: [198.51.100.0/24], nextHop: 203.0.113.2 }
 `;

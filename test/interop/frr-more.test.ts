@@ -38,7 +38,7 @@ describe.skipIf(missing !== undefined)(
     it.each([
       ['killed', 'SIGKILL', {}],
       ['ended by SIGTERM with onExit: restart', 'SIGTERM', { onExit: 'restart' }],
-    ] as const)('graceful restart, Herald %s: FRR keeps the routes, none is withdrawn (W14, RFC 4724 §4.2)', async (_, signal, file) => {
+    ] as const)('graceful restart, Herald %s: FRR keeps all routes (W14, RFC 4724 §4.2)', async (_, signal, file) => {
       const running = await start({ ...restarting, heraldFile: file });
       await converged(running);
       const kept = () => heraldNetworks.map(network => running.router.route(network));

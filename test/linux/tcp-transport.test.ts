@@ -111,7 +111,7 @@ describe('TcpTransport', () => {
     accepted.finish(undefined);
   });
 
-  it('keeps the options of a prepared socket through connect (RFC 5082 §3: this end sends and takes TTL 255 only)', async () => {
+  it('keeps the options of a prepared socket through connect (RFC 5082 §3: TTL 255 only)', async () => {
     const before = counter('TCPMinTTLDrop');
     const transport = make();
     const ends = [new Recorder(), new Recorder()];

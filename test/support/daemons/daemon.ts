@@ -1,6 +1,7 @@
 /**
- * Real BGP daemons under test conditions: each in a namespace and a folder of its own, in the foreground, stopped by its
- * pid. What a test says to them and asks of them is the same for all four; each file beside this one speaks one dialect.
+ * Real BGP daemons under test conditions: each in a namespace and a folder of its own, in the foreground, stopped by
+ * its pid. What a test says to them and asks of them is the same for all four; each file beside this one speaks one
+ * dialect.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** FRR: bgpd with zebra, which alone knows links (IPv6 next hops, router advertisements), or without it where IPv4 is enough. */
+/**
+ * FRR: bgpd with zebra, which alone knows links (IPv6 next hops, router advertisements), or without it where IPv4 is
+ * enough.
+ */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { Json } from '../json.ts';
 import type { Namespace } from '../netns.ts';
@@ -17,53 +20,78 @@ import {
 } from './daemon.ts';
 
 export async function startFrr(namespace: Namespace, spec: RouterSpec): Promise<Router> {
-  const folder = makeFolder('frr');
-  writeFileSync(`${folder}/bgpd.conf`, config(spec));
-  mkdirSync(`${folder}/run`);
-  // zebra drops root for a user of its own.
-  for (const path of [folder, `${folder}/run`]) chmodSync(path, 0o777);
-  const common = [
-    '--vty_socket',
-    `${folder}/run`,
-    '-A',
-    '127.0.0.1',
-    '-P',
-    '0',
-    '--log',
-    'stdout',
-    '--log-level',
-    'notifications',
-  ];
-  const zebra =
-    spec.alone !== true
-      ? new Foreground(namespace, [
-          '/usr/lib/frr/zebra',
-          '-i',
-          `${folder}/zebra.pid`,
-          '-z',
-          `${folder}/zserv`,
-          ...common,
-        ])
-      : undefined;
-  if (zebra !== undefined) await eventually('zebra serves', () => probe(namespace, folder, 'zebra'));
-  const socket = spec.alone !== true ? ['-z', `${folder}/zserv`] : ['-Z'];
-  const bgpd = new Foreground(
-    namespace,
-    ['/usr/lib/frr/bgpd', '-f', `${folder}/bgpd.conf`, '-S', '-i', `${folder}/bgpd.pid`, ...socket, ...common],
-    { folder },
-  );
-  const vtysh = (...commands: string[]) =>
-    namespace.run('vtysh', '--vty_socket', `${folder}/run`, '-d', 'bgpd', ...commands.flatMap(each => ['-c', each]));
-  await eventually('bgpd serves', () => probe(namespace, folder, 'bgpd'), {
-    detail: () => bgpd.said(),
-    hopeless: () => bgpd.exitCode !== undefined,
-  });
-  const edit = (lines: readonly string[]) => {
-    // A file: a command line would be too long for thousands.
-    writeFileSync(`${folder}/edit`, `${[`router bgp ${spec.asn}`, ...lines, 'end'].join('\n')}\n`);
-    namespace.run('vtysh', '--vty_socket', `${folder}/run`, '-d', 'bgpd', '-f', `${folder}/edit`);
-  };
+  return routerOf(await Daemons.start(namespace, spec));
+}
 
+/** bgpd, mostly with zebra beside it, and vtysh to speak to them. */
+class Daemons {
+  readonly #namespace: Namespace;
+  readonly #spec: RouterSpec;
+  readonly #folder = makeFolder('frr');
+  #running: Foreground[] = [];
+
+  private constructor(namespace: Namespace, spec: RouterSpec) {
+    this.#namespace = namespace;
+    this.#spec = spec;
+  }
+
+  static async start(namespace: Namespace, spec: RouterSpec): Promise<Daemons> {
+    const made = new Daemons(namespace, spec);
+    await made.#run();
+    return made;
+  }
+
+  async #run(): Promise<void> {
+    const folder = this.#folder;
+    writeFileSync(`${folder}/bgpd.conf`, config(this.#spec));
+    mkdirSync(`${folder}/run`);
+    // zebra drops root for a user of its own.
+    for (const path of [folder, `${folder}/run`]) chmodSync(path, 0o777);
+    const alone = this.#spec.alone === true;
+    if (!alone) await this.#launch('zebra', ['-z', `${folder}/zserv`]);
+    await this.#launch('bgpd', ['-S', '-f', `${folder}/bgpd.conf`, ...(alone ? ['-Z'] : ['-z', `${folder}/zserv`])]);
+  }
+
+  async #launch(daemon: 'zebra' | 'bgpd', options: readonly string[]): Promise<void> {
+    const folder = this.#folder;
+    const vty = ['-i', `${folder}/${daemon}.pid`, '--vty_socket', `${folder}/run`, '-A', '127.0.0.1', '-P', '0'];
+    const words = [`/usr/lib/frr/${daemon}`, ...options, ...vty, '--log', 'stdout', '--log-level', 'notifications'];
+    // What is stopped first takes the folder along.
+    const process = new Foreground(this.#namespace, words, daemon === 'bgpd' ? { folder } : {});
+    this.#running = [process, ...this.#running];
+    await eventually(`${daemon} serves`, () => this.#vtysh(daemon, '-c', 'show version').includes('FRRouting'), {
+      detail: () => process.said(),
+      hopeless: () => process.exitCode !== undefined,
+    });
+  }
+
+  #vtysh(daemon: string, ...words: readonly string[]): string {
+    return this.#namespace.run('vtysh', '--vty_socket', `${this.#folder}/run`, '-d', daemon, ...words);
+  }
+
+  vtysh(...commands: readonly string[]): string {
+    return this.#vtysh('bgpd', ...commands.flatMap(each => ['-c', each]));
+  }
+
+  /** Lines below `router bgp`, through a file: a command line would be too long for thousands. */
+  edit(lines: readonly string[]): void {
+    writeFileSync(`${this.#folder}/edit`, `${[`router bgp ${this.#spec.asn}`, ...lines, 'end'].join('\n')}\n`);
+    this.#vtysh('bgpd', '-f', `${this.#folder}/edit`);
+  }
+
+  log(): string {
+    return this.#running.map(each => each.said()).join('');
+  }
+
+  async stop(hard: boolean | undefined): Promise<void> {
+    const [bgpd, zebra] = this.#running;
+    await bgpd?.stop(hard === true ? 'SIGKILL' : 'SIGTERM');
+    await zebra?.stop();
+  }
+}
+
+function routerOf(daemons: Daemons): Router {
+  const vtysh = (...commands: readonly string[]) => daemons.vtysh(...commands);
   return {
     kind: 'frr',
     established() {
@@ -106,24 +134,15 @@ export async function startFrr(namespace: Namespace, spec: RouterSpec): Promise<
         ...ofFamily(add, family).map(prefix => `network ${prefix}`),
         'exit-address-family',
       ]);
-      edit(lines);
+      daemons.edit(lines);
     },
     refresh(peer) {
       for (const family of ['ipv4', 'ipv6']) vtysh(`clear bgp ${family} unicast ${peer} soft in`);
     },
     reset: peer => void vtysh(`clear bgp ${peer}`),
-    log: () => bgpd.said() + (zebra?.said() ?? ''),
-    async stop(hard) {
-      await bgpd.stop(hard ? 'SIGKILL' : 'SIGTERM');
-      await zebra?.stop();
-    },
+    log: () => daemons.log(),
+    stop: hard => daemons.stop(hard),
   };
-}
-
-function probe(namespace: Namespace, folder: string, daemon: string): boolean {
-  return namespace
-    .run('vtysh', '--vty_socket', `${folder}/run`, '-d', daemon, '-c', 'show version')
-    .includes('FRRouting');
 }
 
 function config(spec: RouterSpec): string {
