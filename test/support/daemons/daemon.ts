@@ -59,7 +59,7 @@ export interface Router {
   readonly kind: DaemonKind;
   /** Addresses (or the interface) of the peers that are Established. */
   established(): readonly string[];
-  /** For each established peer what tells its present session from any other: the same text means that it never ended. */
+  /** For each established peer what tells its session from any other: the same text means that it never ended. */
   sessions?(): Readonly<Record<string, string>>;
   /** Prefixes of the family that have a best path. */
   prefixes(family: Family): readonly string[];
