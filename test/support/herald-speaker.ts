@@ -1,5 +1,5 @@
 /** `herald speaker` in a namespace, as a user would run it, asked over its socket. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { ask } from '../../src/cli/client.ts';
 import type { RoutesJson } from '../../src/runtime/speaker-routes.ts';
 import type { PeerJson, RouteJson, SummaryJson } from '../../src/runtime/speaker-views.ts';
@@ -104,8 +104,9 @@ export class HeraldSpeaker {
     return this.#before + this.#process.said();
   }
 
-  stop(): Promise<void> {
-    return this.#process.stop();
+  async stop(): Promise<void> {
+    await this.#process.stop();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #run(): Foreground {
