@@ -5,7 +5,7 @@ import { type ControlSettings, controlDefaults, type PodIpam } from '../control/
 import { type Role, roles } from '../runtime/control-plane.ts';
 import { logLevels } from '../runtime/log.ts';
 import { defaultStateDir, socketName } from './client.ts';
-import { type Options, type OptionValues, UsageError } from './command.ts';
+import { durationOption, type Options, type OptionValues, UsageError } from './command.ts';
 
 const podIpams = [
   'kubernetes',
@@ -65,8 +65,10 @@ export const runOptions = {
     about: 'least level that is written',
   },
   'restart-grace': {
-    type: 'boolean',
-    about: 'on SIGTERM leave so that BGP peers keep the routes (graceful restart); without it the node drains',
+    type: 'string',
+    default: '0s',
+    value: 'DURATION',
+    about: 'SIGTERM is the beginning of a restart this long: BGP peers keep the routes; 0s drains the node instead',
   },
   'strict-policy-conflicts': {
     type: 'boolean',
@@ -111,8 +113,8 @@ export interface RunSettings {
   readonly node: string;
   /** False: nobody said, it is this host's name. */
   readonly nodeIsNamed: boolean;
-  /** An end of the process is the beginning of a restart. */
-  readonly restartGrace: boolean;
+  /** The end of the process is the beginning of a restart that takes no longer; 0: it is the end. */
+  readonly restartGraceMs: number;
   readonly control: ControlSettings;
   readonly ipam: IpamSettings;
 }
@@ -127,7 +129,7 @@ export function runSettings(options: OptionValues<typeof runOptions>): RunSettin
     roles: parseRoles(options.roles),
     node: options.node ?? hostname(),
     nodeIsNamed: options.node !== undefined,
-    restartGrace: options['restart-grace'],
+    restartGraceMs: durationOption('restart-grace', options['restart-grace']),
     control: {
       ...controlDefaults,
       strictPolicyConflicts: options['strict-policy-conflicts'],

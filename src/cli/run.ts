@@ -93,7 +93,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     await local.close();
     await probes.close();
     await plane.stop();
-    await bgp?.stop(settings.restartGrace ? { kind: 'restart' } : { kind: 'drain', leaveMs: drainMs });
+    await bgp?.stop(settings.restartGraceMs > 0 ? { kind: 'restart' } : { kind: 'drain', leaveMs: drainMs });
     await store.close();
   }
   return 0;

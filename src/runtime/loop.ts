@@ -14,7 +14,7 @@ export interface LoopLimits {
   readonly backoffMaxMs: number;
 }
 
-export const defaultLimits: LoopLimits = { coalesceMs: 1, resyncMs: 300_000, backoffMinMs: 250, backoffMaxMs: 300_000 };
+const defaultLimits: LoopLimits = { coalesceMs: 1, resyncMs: 300_000, backoffMinMs: 250, backoffMaxMs: 300_000 };
 
 /** A target with the part of the desired state that is its own; undefined: it is not ours to touch now. */
 export interface Lane<D> {

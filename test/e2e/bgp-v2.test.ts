@@ -107,7 +107,7 @@ describe.skipIf(missing !== undefined)(
           secret: [secret('tor-password', password)],
           web: [service('web', 10)],
         },
-        { frr: { password, gracefulRestart: true }, words: ['--restart-grace'] },
+        { frr: { password, gracefulRestart: true }, words: ['--restart-grace', '15s'] },
       );
       // The router that is the default gateway is the peer: known only now.
       lab.node.ip('route', 'add', 'default', 'via', addresses.frr.ipv4);
