@@ -272,11 +272,14 @@ export class SpeakerDriver {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (atMs === undefined) return;
-    const cancel = this.#clock.after(Math.max(0, atMs - this.#clock.nowMs()), () => {
-      this.#timer = undefined;
+    const tick = () => {
+      if (this.#timer === timer) this.#timer = undefined;
       this.#enter(nowMs => this.#speaker.tick(nowMs));
-    });
-    this.#timer = { atMs, cancel };
+    };
+    // Timers come before sockets in a turn: after a stall, what peers said meanwhile must count before their hold times.
+    const cancel = this.#clock.after(Math.max(0, atMs - this.#clock.nowMs()), () => setImmediate(tick));
+    const timer = { atMs, cancel };
+    this.#timer = timer;
   }
 
   async #listen(effect: Effect & { kind: 'listen' }): Promise<void> {

@@ -31,7 +31,10 @@ describe('the log', () => {
   it.each(['password', 'secret', 'token', 'md5'])('hides a field called %s at every depth it is logged at', name => {
     for (const pretty of [false, true]) {
       const { lines, log } = written(pretty);
-      log.info('peer configured', { [name]: 's3cr3t', peer: { [name]: 's3cr3t', auth: { [name]: 's3cr3t' } } });
+      log.info('peer configured', {
+        [name]: 's3cr3t',
+        peers: [{ [name]: 's3cr3t', auth: { [name]: 's3cr3t', a: { b: { c: { [name]: 's3cr3t' } } } } }],
+      });
       expect(lines.join('')).not.toContain('s3cr3t');
       expect(lines.join('')).toContain('(hidden)');
     }

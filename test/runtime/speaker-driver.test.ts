@@ -55,12 +55,14 @@ class End implements Stream {
 /** Two hosts, 10.0.0.1 (who calls) and 10.0.0.2 (who is called). */
 function pair(room: number) {
   const clock = new ManualClock();
+  const ends: End[] = [];
   let accept: Accept | undefined;
   const nothing = { listen: async () => [], discover: async () => [], dropped: () => undefined, close: () => {} };
   const calling: Transport = {
     ...nothing,
     connect(_to, handler) {
       const [near, far] = [new End('10.0.0.1', '10.0.0.2', room), new End('10.0.0.2', '10.0.0.1', room)];
+      ends.push(near, far);
       near.other = far;
       far.other = near;
       setImmediate(() => {
@@ -92,7 +94,7 @@ function pair(room: number) {
     listen: [{ address: ip('10.0.0.2'), port: 179 }],
   });
   a.driver.configure(speakerConfig(65001, '10.0.0.1', peerConfig('b', '10.0.0.2')));
-  return { a, b, clock };
+  return { a, b, clock, ends };
 }
 
 /** Turns of the event loop until it holds; a hundred times what it takes here. */
@@ -119,5 +121,18 @@ describe('SpeakerDriver', () => {
       await until(`${count} routes`, () => routes() === count);
     }
     expect(b.speaker.peers(0)[0]?.state).toBe('established');
+  });
+
+  it('after a stall reads what was said meanwhile before it looks at hold times', async () => {
+    const { a, b, clock, ends } = pair(4096);
+    await clock.advance(10_000);
+    const states = () => [a, b].map(each => each.speaker.peers(0)[0]?.state);
+    await until('the session is up', () => states().every(state => state === 'established'));
+    // RFC 4271 §4.4: a KEEPALIVE, which waits in each socket while nothing runs for longer than the hold time.
+    const keepalive = Uint8Array.from([...new Array(16).fill(0xff), 0, 19, 4]);
+    for (const end of ends) setImmediate(() => end.handler?.data(keepalive));
+    await clock.advance(91_000);
+    for (let turns = 0; turns < 10; turns++) await turn();
+    expect(states()).toEqual(['established', 'established']);
   });
 });
