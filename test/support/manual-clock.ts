@@ -28,6 +28,13 @@ export class ManualClock implements Clock {
     return this.#timers.size;
   }
 
+  /** As after a stall: the time has passed, and every timer that was due meanwhile fires late, at once. */
+  stall(byMs: number): void {
+    this.#nowMs += byMs;
+    const late = [...this.#timers].filter(timer => timer.dueMs <= this.#nowMs).sort((a, b) => a.dueMs - b.dueMs);
+    for (const timer of late) if (this.#timers.delete(timer)) timer.fn();
+  }
+
   /** Moves time on; between timers, everything that is ready to run in the microtask queue has run. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#nowMs + byMs;
