@@ -6,7 +6,7 @@ import { Orphans } from '../../src/directory/orphans.ts';
 import { applyStatement, mergedStatus } from '../../src/directory/status.ts';
 import type { DirectoryStore } from '../../src/directory/store.ts';
 import { toYaml } from '../../src/directory/yaml.ts';
-import { leaseOf, service } from '../contracts/store.ts';
+import { leaseOf, service } from '../contracts/store-world.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { eventually } from '../support/wait.ts';
 import { World } from './world.ts';

@@ -16,7 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DirectoryStore } from '../../src/directory/store.ts';
 import { toYaml } from '../../src/directory/yaml.ts';
-import { service } from '../contracts/store.ts';
+import { service } from '../contracts/store-world.ts';
 import { eventually } from '../support/wait.ts';
 import { World } from './world.ts';
 
