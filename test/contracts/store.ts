@@ -5,13 +5,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConflictError } from '../../src/runtime/ports.ts';
+import { eventually } from '../support/wait.ts';
 import {
   at,
   condition,
   conditionsOf,
   Fixture,
   ingress,
-  type Json,
   lease,
   leaseOf,
   type StoreWorld,
