@@ -1,4 +1,4 @@
-/** What is measured, a function each. All sessions are external, all routes IPv4, everything is accepted and passed on. */
+/** What is measured, a function each. All sessions are external, all routes IPv4; all is accepted and passed on. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type SubjectName, subjects } from './bench-bgp-daemons.ts';
 import { hostAddress, type LoadSpec } from './bench-bgp-load.ts';
@@ -34,7 +34,7 @@ export const cases: Readonly<Record<string, Case>> = {
     run: name => announce(name, 100_000),
   },
   churn: { title: 'one change through a table of 100k', quick: true, run: churn },
-  'sessions-100': { title: '100 sessions up, and held 10 s', quick: true, run: name => sessions(name, 100, 10_000) },
+  'sessions-100': { title: '100 sessions up, and held 5 s', quick: true, run: name => sessions(name, 100, 5000) },
   'sessions-1000': {
     title: '1,000 sessions up, and held 30 s',
     quick: false,

@@ -1,6 +1,6 @@
 /**
- * The speakers that are measured: how each is told to accept everything from its peers and pass everything on, without a
- * kernel table, and how it is started in the foreground. Anything else is as the daemon has it by default.
+ * The speakers that are measured: how each is told to accept everything from its peers and pass everything on, without
+ * a kernel table, and how it is started in the foreground. Anything else is as the daemon has it by default.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -21,6 +21,8 @@ export interface Subject {
   readonly version: readonly string[];
   /** False: it has no way to originate many prefixes from a file. */
   readonly originates: boolean;
+  /** What makes it originate its networks once it listens, where its configuration is too slow a way. */
+  readonly announce?: (folder: string) => readonly string[];
   /** Writes its configuration into `folder`; the result is what to run. */
   configure(spec: SubjectSpec, folder: string): string[];
 }
@@ -118,12 +120,12 @@ passive-mode = true`,
   openbgpd: {
     version: ['/usr/sbin/bgpd', '-V'],
     originates: true,
+    announce: folder => ['sh', '-c', `bgpctl -s ${folder}/socket network bulk add < ${folder}/networks`],
     configure(spec, folder) {
       // Its chroot; the Debian package makes it when its service starts.
       mkdirSync('/run/openbgpd', { recursive: true });
-      const peers = spec.peers.map(({ address, asn }) => `neighbor ${address} { remote-as ${asn}; passive }`);
-      const own =
-        spec.networks.length === 0 ? [] : ['prefix-set own {', ...spec.networks, '}', 'network prefix-set own'];
+      const peers = spec.peers.map(({ address, asn }) => `neighbor ${address} {\nremote-as ${asn}\npassive\n}`);
+      writeFileSync(`${folder}/networks`, lines(spec.networks));
       writeFileSync(
         `${folder}/bgpd.conf`,
         lines([
@@ -133,7 +135,6 @@ passive-mode = true`,
           `listen on ${spec.address}`,
           `holdtime ${spec.holdSeconds}`,
           `socket "${folder}/socket"`,
-          ...own,
           ...peers,
           'allow from any',
           'allow to any',

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Net } from '../test/support/netns.ts';
 import { eventually } from '../test/support/wait.ts';
-import { type SubjectName, type SubjectSpec, subjects } from './bench-bgp-daemons.ts';
+import { type Subject, type SubjectName, type SubjectSpec, subjects } from './bench-bgp-daemons.ts';
 import type { Order, PeerSpec, Reply } from './bench-bgp-peers.ts';
 
 const peersPath = fileURLToPath(new URL('./bench-bgp-peers.ts', import.meta.url));
@@ -32,6 +32,7 @@ export class Run {
   readonly #net = new Net();
   readonly #folder = mkdtempSync(join(tmpdir(), 'bench-bgp-'));
   readonly #words: readonly string[];
+  readonly #announce: Subject['announce'];
   readonly #subject;
   readonly #around: ChildProcess;
   #daemon: ChildProcess | undefined;
@@ -51,7 +52,9 @@ export class Run {
     );
     // Every address of the peers is local, without a thousand of them on the link.
     around.ip('route', 'add', 'local', '10.98.0.0/17', 'dev', 'lo');
-    this.#words = subjects[name].configure(this.#spec(), this.#folder);
+    const subject: Subject = subjects[name];
+    this.#announce = subject.announce;
+    this.#words = subject.configure(this.#spec(), this.#folder);
     const [command = '', ...words] = around.inside(process.execPath, peersPath);
     this.#around = spawn(command, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   }
@@ -72,6 +75,8 @@ export class Run {
       hopeless: () => this.#daemon?.exitCode !== null,
       detail: () => readFileSync(join(this.#folder, 'log'), 'utf8').slice(-2000),
     });
+    if (this.#setting.networks !== undefined && this.#announce !== undefined)
+      this.#subject.run(...this.#announce(this.#folder));
     const { holdSeconds, keepaliveSeconds } = this.#spec();
     const peers = this.peers.slice(from, to);
     return await this.ask({ kind: 'connect', to: SUBJECT, peers, holdSeconds, keepaliveSeconds, inFlightMax });
@@ -135,7 +140,7 @@ export class Run {
     return { address: SUBJECT, asn: SUBJECT_ASN, holdSeconds, keepaliveSeconds, peers: this.peers, networks };
   }
 
-  /** Between 1 and what its queue holds: past that the kernel drops calls, and their retry would be what is measured. */
+  /** What its queue holds, at least 1: past that the kernel drops calls, and their retry would be what is measured. */
   #backlog(): number | undefined {
     const pid = this.#pids()[0];
     if (pid === undefined || !/:00B3 00000000:0000 0A/.test(readText(`/proc/${pid}/net/tcp`))) return undefined;
@@ -145,12 +150,14 @@ export class Run {
 
   /** Whatever runs in its namespace. */
   #pids(): readonly string[] {
-    if (this.#known.length === 0 || this.#known.some(pid => readText(`/proc/${pid}/status`) === ''))
-      this.#known =
-        spawnSync('ip', ['netns', 'pids', this.#subject.name], { encoding: 'utf8' }).stdout.match(/\d+/g) ?? [];
+    if (performance.now() < this.#knownUntilMs) return this.#known;
+    this.#knownUntilMs = performance.now() + 100;
+    this.#known =
+      spawnSync('ip', ['netns', 'pids', this.#subject.name], { encoding: 'utf8' }).stdout.match(/\d+/g) ?? [];
     return this.#known;
   }
   #known: readonly string[] = [];
+  #knownUntilMs = 0;
 }
 
 function readText(path: string): string {

@@ -1,8 +1,9 @@
 /**
  * How fast the speaker is, beside the daemons that are installed: `npm run bench:bgp`.
  *
- * Builds its own load, runs Herald, FRR, BIRD, GoBGP and OpenBGPD (those found) one after the other in every round, each
- * in network namespaces made for it, and prints the medians: time, peak resident memory, processor time. Needs root.
+ * Builds its own load, runs Herald, FRR, BIRD, GoBGP and OpenBGPD (those found) one after the other in every round,
+ * each in network namespaces made for it, and prints the medians: time, peak resident memory, processor time. Needs
+ * root.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -12,11 +13,11 @@ import { type SubjectName, subjectNames, versionOf } from './bench-bgp-daemons.t
 
 const { values: options } = parseArgs({
   options: {
-    /** Smaller cases only, one round: for CI. */
+    /** Smaller cases, one round, beside BIRD alone: for CI. */
     quick: { type: 'boolean', default: false },
     /** Names, or their beginnings, with commas between them. */
-    case: { type: 'string', default: '' },
-    daemon: { type: 'string', default: '' },
+    case: { type: 'string' },
+    daemon: { type: 'string' },
     rounds: { type: 'string' },
   },
 });
@@ -40,7 +41,7 @@ if (missing !== undefined) {
 }
 
 const found = subjectNames.flatMap(name => {
-  if (!wanted(name, options.daemon)) return [];
+  if (!wanted(name, options.daemon ?? (options.quick ? 'herald,bird' : ''))) return [];
   const version = versionOf(name);
   return version === undefined ? [] : [{ name, version }];
 });
@@ -48,7 +49,7 @@ console.log(`${found.map(({ name, version }) => `${name} ${version}`).join(', ')
 console.log(`${availableParallelism()} × ${cpus()[0]?.model}; medians of ${rounds} rounds\n`);
 
 for (const [id, { title, quick, run }] of Object.entries(cases)) {
-  if (!wanted(id, options.case) || (options.quick && !quick)) continue;
+  if (!wanted(id, options.case ?? '', Object.keys(cases)) || (options.quick && !quick)) continue;
   const measured = new Map<SubjectName, Figures[]>();
   for (let round = 0; round < rounds; round++)
     for (const { name } of found) {
@@ -63,9 +64,9 @@ for (const [id, { title, quick, run }] of Object.entries(cases)) {
   print(`${id}: ${title}`, measured);
 }
 
-/** Whether a name begins with one of those in `list`; with none, all do. */
-function wanted(name: string, list: string): boolean {
-  return list.split(',').some(each => name.startsWith(each));
+/** Whether a name is in `list`, or begins with what is in it and is no name itself; with none, all do. */
+function wanted(name: string, list: string, names: readonly string[] = subjectNames): boolean {
+  return list.split(',').some(each => (names.includes(each) ? name === each : name.startsWith(each)));
 }
 
 function print(title: string, measured: ReadonlyMap<SubjectName, readonly Figures[]>): void {
