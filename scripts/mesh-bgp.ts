@@ -21,7 +21,7 @@ const run = await runMesh({
   seed,
   routes: 10_000,
   changes: 200,
-  resetEvery: 25,
+  resetEvery: 5,
   goOn(step) {
     churnEndMs ??= performance.now() + CHURN_MS;
     return steps === undefined ? performance.now() < churnEndMs : step < steps;

@@ -2,7 +2,7 @@
  * A mesh at rest, compared: each member's best path of every prefix, as its own command line tells it, with the one that the decision
  * process leaves; and what Herald has heard from each daemon with what that daemon says it has.
  */
-import { addressOf, asnOf, type Mesh, members, SOURCE_ASN } from './mesh.ts';
+import { addressOf, asnOf, type Mesh, type MeshMember, members, SOURCE_ASN } from './mesh.ts';
 import { type Announced, expectedViews, type View } from './mesh-model.ts';
 
 export interface Comparison {
@@ -10,30 +10,49 @@ export interface Comparison {
   readonly compared: number;
   /** Paths from the daemons, in Herald, compared with the daemons' own. */
   readonly heard: number;
-  /** How many are wrong, and the first of them in words. */
   readonly wrong: number;
+  /** How many of which kind, the first of each in words, and what all five and Herald's tables have of some of the prefixes. */
   readonly faults: readonly string[];
 }
 
-const FAULTS_MAX = 20;
+/** Of each kind. */
+const FAULTS_MAX = 3;
 
-export async function compare(mesh: Mesh, announced: readonly Announced[]): Promise<Comparison> {
+/** Of the members that run. `unsound` is a daemon that says other things than it has: only what the others tell Herald is compared then. */
+export async function compare(mesh: Mesh, all: readonly Announced[], unsound?: MeshMember): Promise<Comparison> {
   const asns = members.map((_, i) => asnOf(i));
+  const announced = all.map((each, i) => (mesh.runs(members[i] as MeshMember) ? each : new Map<string, number>()));
   const expected = expectedViews({ asns, sourceAsn: SOURCE_ASN }, announced);
   const { best, heard } = await heraldViews(mesh);
   const faults = new Faults();
+  const views = new Map<string, View>();
   let [compared, told] = [0, 0];
   for (const [i, member] of members.entries()) {
+    if (!mesh.runs(member) || member === unsound) continue;
     const view = mesh.routers.get(member)?.asPaths('ipv4') ?? best;
-    const wanted = expected[i] ?? new Map();
-    compared += wanted.size;
-    faults.differences(`${member}'s best path`, view, wanted);
+    views.set(member, view);
+    if (unsound === undefined) {
+      const wanted = expected[i] ?? new Map();
+      compared += wanted.size;
+      faults.differences(`${member}'s best path`, view, wanted);
+    }
     if (member === 'herald') continue;
     const said = toldToHerald(view, i);
     told += said.size;
     faults.differences(`from ${member} in Herald`, heard.get(addressOf(i)) ?? new Map(), said);
   }
-  return { compared, heard: told, wrong: faults.count, faults: faults.words };
+  return { compared, heard: told, wrong: faults.count, faults: await explain(mesh, faults, views) };
+}
+
+async function explain(mesh: Mesh, faults: Faults, views: ReadonlyMap<string, View>): Promise<string[]> {
+  const words = faults.words();
+  for (const prefix of faults.prefixes()) {
+    words.push(prefix, ...[...views].map(([member, view]) => `  ${member}: ${view.get(prefix) ?? 'none'}`));
+    for (const table of ['loc', 'out'] as const)
+      for (const { peer, asPath, best } of await mesh.herald.routes(table, { prefix }))
+        words.push(`  herald ${table} ${peer}: ${asPath}${best ? ', best' : ''}`);
+  }
+  return words;
 }
 
 /** Herald's best paths, and by peer what it has heard and may use. Asked for peer by peer: no answer holds more than 100,000. */
@@ -56,19 +75,34 @@ function toldToHerald(view: View, member: number): View {
 }
 
 class Faults {
-  count = 0;
-  readonly words: string[] = [];
+  readonly #kinds = new Map<string, { count: number; readonly first: { prefix: string; words: string }[] }>();
 
-  differences(what: string, view: View, wanted: View): void {
-    for (const [prefix, path] of wanted) {
-      const found = view.get(prefix);
-      if (found !== path) this.#add(`${what} of ${prefix}: ${found ?? 'none'}, not ${path}`);
-    }
-    for (const [prefix, path] of view) if (!wanted.has(prefix)) this.#add(`${what} of ${prefix}: ${path}, not none`);
+  get count(): number {
+    return [...this.#kinds.values()].reduce((sum, each) => sum + each.count, 0);
   }
 
-  #add(words: string): void {
-    this.count++;
-    if (this.words.length < FAULTS_MAX) this.words.push(words);
+  words(): string[] {
+    return [...this.#kinds].flatMap(([what, { count, first }]) => [
+      `${count} wrong: ${what}`,
+      ...first.map(each => `  ${each.words}`),
+    ]);
+  }
+
+  prefixes(): ReadonlySet<string> {
+    return new Set([...this.#kinds.values()].flatMap(each => each.first.map(({ prefix }) => prefix)));
+  }
+
+  differences(what: string, view: View, wanted: View): void {
+    for (const prefix of new Set([...wanted.keys(), ...view.keys()])) {
+      const [found, path] = [view.get(prefix), wanted.get(prefix)];
+      if (found !== path) this.#add(what, prefix, `${prefix}: ${found ?? 'none'}, not ${path ?? 'none'}`);
+    }
+  }
+
+  #add(what: string, prefix: string, words: string): void {
+    const kind = this.#kinds.get(what) ?? { count: 0, first: [] };
+    this.#kinds.set(what, kind);
+    kind.count++;
+    if (kind.first.length < FAULTS_MAX) kind.first.push({ prefix, words });
   }
 }

@@ -20,6 +20,9 @@ const SOURCE_ADDRESS = '10.0.0.100';
 /** Ample: on a busy machine nobody is to think another gone. */
 const HOLD_SECONDS = 30;
 
+/** Resets are many here, and damped they would keep the mesh waiting. */
+const timers = { holdSeconds: HOLD_SECONDS, connectRetrySeconds: 1, idleHoldMaxSeconds: 2 };
+
 export function asnOf(index: number): number {
   return 65_001 + index;
 }
@@ -34,7 +37,9 @@ export function meshMissing(): string | undefined {
 }
 
 export class Mesh {
-  readonly routers: ReadonlyMap<MeshMember, Router>;
+  /** Those that run. */
+  readonly routers: Map<MeshMember, Router>;
+  readonly #spaces: ReadonlyMap<string, Namespace>;
   readonly herald: HeraldSpeaker;
   readonly source: HeraldSpeaker;
   readonly #net: Net;
@@ -44,11 +49,13 @@ export class Mesh {
 
   private constructor(
     net: Net,
-    routers: ReadonlyMap<MeshMember, Router>,
+    routers: Map<MeshMember, Router>,
+    spaces: ReadonlyMap<string, Namespace>,
     speakers: { herald: HeraldSpeaker; source: HeraldSpeaker },
   ) {
     this.#net = net;
     this.routers = routers;
+    this.#spaces = spaces;
     this.herald = speakers.herald;
     this.source = speakers.source;
   }
@@ -75,7 +82,7 @@ export class Mesh {
       started.push(herald);
       const source = await HeraldSpeaker.start(sourceSide, sourceFile());
       started.push(source);
-      return new Mesh(net, routers, { herald, source });
+      return new Mesh(net, routers, spaces, { herald, source });
     } catch (error) {
       await Promise.all(started.map(each => each.stop()));
       net.close();
@@ -110,14 +117,32 @@ export class Mesh {
     } else if (router.established().includes(peer)) router.reset(peer);
   }
 
+  /** Ends a daemon; the others' sessions with it are then not missed. */
+  async leave(kind: DaemonKind): Promise<void> {
+    const router = this.routers.get(kind);
+    this.routers.delete(kind);
+    await router?.stop();
+  }
+
+  async join(kind: DaemonKind): Promise<void> {
+    this.routers.set(kind, await startRouter(kind, this.#spaces.get(kind) as Namespace));
+  }
+
+  runs(member: MeshMember): boolean {
+    return member === 'herald' || this.routers.has(member);
+  }
+
   /** Sessions that are not there, as the member tells it: `bird 10.0.0.3`. */
   async missing(): Promise<readonly string[]> {
     const out: string[] = [];
+    const absent = members.flatMap((member, i) => (this.runs(member) ? [] : [addressOf(i)]));
     for (const [i, member] of members.entries()) {
+      if (!this.runs(member)) continue;
       const up =
         this.routers.get(member)?.established() ??
         (await this.herald.summary()).peers.flatMap(each => (each.state === 'established' ? [each.peer] : []));
-      for (const { address } of peersOf(i)) if (!up.includes(address)) out.push(`${member} ${address}`);
+      for (const { address } of peersOf(i))
+        if (!absent.includes(address) && !up.includes(address)) out.push(`${member} ${address}`);
     }
     return out;
   }
@@ -184,7 +209,7 @@ function heraldFile(hold: ReadonlyMap<string, number>): SpeakerFileText {
     peers: peersOf(index).map(peer => ({
       ...peer,
       families: ['ipv4'],
-      timers: { holdSeconds: hold.get(peer.address) ?? HOLD_SECONDS, connectRetrySeconds: 1 },
+      timers: { ...timers, holdSeconds: hold.get(peer.address) ?? HOLD_SECONDS },
       import: 'all',
       export: 'all',
     })),
@@ -202,7 +227,7 @@ function sourceFile(serves = false): SpeakerFileText {
       address: addressOf(i),
       asn: asnOf(i),
       families: ['ipv4'],
-      timers: { holdSeconds: HOLD_SECONDS, connectRetrySeconds: 1 },
+      timers,
     })),
     originate: serves ? originate : [],
   };
