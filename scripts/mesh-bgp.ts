@@ -1,6 +1,7 @@
 /**
- * FRR, BIRD, GoBGP, OpenBGPD and Herald in one full mesh with 10,000 routes each, through a minute of announcements, withdrawals and session
- * resets at random; then all views are compared. `node scripts/mesh-bgp.ts [seed, default by chance] [steps, default a minute's]`.
+ * FRR, BIRD, GoBGP, OpenBGPD and Herald in one full mesh with 10,000 routes each, through a minute of announcements,
+ * withdrawals and session resets at random; then all views are compared. `node scripts/mesh-bgp.ts [seed, default by
+ * chance] [steps, default a minute's]`.
  */
 import { meshMissing } from '../test/support/mesh.ts';
 import { runMesh } from '../test/support/mesh-run.ts';

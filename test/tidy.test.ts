@@ -53,7 +53,8 @@ function planted(files: Record<string, string>, plant: Pick<Plant, 'tables' | 'm
     sources: new Map(sources),
     manifest: plant.manifest ?? `{ "dependencies": { "netmask": "1" }, "allowScripts": { "node": true } }`,
     withInstallScript: ['node'],
-    tables: { ...house, ...plant.tables },
+    // The small house has none of the exceptions of the large one.
+    tables: { ...house, entryPoints: ['src/main.ts'], forTests: {}, ...plant.tables },
   };
 }
 

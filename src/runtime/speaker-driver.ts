@@ -276,7 +276,7 @@ export class SpeakerDriver {
       if (this.#timer === timer) this.#timer = undefined;
       this.#enter(nowMs => this.#speaker.tick(nowMs));
     };
-    // Timers come before sockets in a turn: after a stall, what peers said meanwhile must count before their hold times.
+    // Timers come before sockets in a turn: after a stall, what peers said meanwhile counts before their hold times.
     const cancel = this.#clock.after(Math.max(0, atMs - this.#clock.nowMs()), () => setImmediate(tick));
     const timer = { atMs, cancel };
     this.#timer = timer;

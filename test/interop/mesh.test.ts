@@ -1,6 +1,7 @@
 /**
- * FRR, BIRD, GoBGP, OpenBGPD and Herald in one full mesh, through announcements, withdrawals and session resets at random; at rest every
- * daemon's view of every prefix, as its own command line tells it, is compared with Herald's. `scripts/mesh-bgp.ts` is the long form.
+ * FRR, BIRD, GoBGP, OpenBGPD and Herald in one full mesh, through announcements, withdrawals and session resets at
+ * random; at rest every daemon's view of every prefix, as its own command line tells it, is compared with Herald's.
+ * `scripts/mesh-bgp.ts` is the long form.
  */
 import { describe, expect, it } from 'vitest';
 import { meshMissing } from '../support/mesh.ts';
@@ -34,7 +35,10 @@ describe('what a mesh settles on', () => {
 });
 
 const missing = meshMissing();
-/** Its resets are of Herald's sessions and by Herald too, and none of OpenBGPD's, which would wait for half a minute after each. */
+/**
+ * Its resets are of Herald's sessions and by Herald too, and none of OpenBGPD's, which would wait for half a minute
+ * after each.
+ */
 const seed = 56;
 describe.skipIf(missing !== undefined)(
   `a mesh of five implementations${missing ? `: skipped, ${missing}` : ''}`,

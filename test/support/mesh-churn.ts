@@ -1,6 +1,6 @@
 /**
- * What the members of a mesh originate, changing at random: prefixes come, go and change their AS path, and sessions are reset. All of it
- * follows from the seed, so that a run that failed can be had again.
+ * What the members of a mesh originate, changing at random: prefixes come, go and change their AS path, and sessions
+ * are reset. All of it follows from the seed, so that a run that failed can be had again.
  */
 import { Random } from '../sim/random.ts';
 import { type Announced, classCount } from './mesh-model.ts';

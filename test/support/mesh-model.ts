@@ -1,10 +1,13 @@
 /**
- * What every member of a full mesh has to settle on (RFC 4271 §9.1.2.2): with nothing filtered, no member inside another's AS and all
- * origins alike, the shortest AS path wins and among equals the lowest router ID. Each path is longer than the one it was made of, so
- * there is one answer whatever happened before.
+ * What every member of a full mesh has to settle on (RFC 4271 §9.1.2.2): with nothing filtered, no member inside
+ * another's AS and all origins alike, the shortest AS path wins and among equals the lowest router ID. Each path is
+ * longer than the one it was made of, so there is one answer whatever happened before.
  */
 
-/** Prefix to class: which prepends the route has, so that the AS path tells this announcement from any other of the prefix. */
+/**
+ * Prefix to class: which prepends the route has, so that the AS path tells this announcement from any other of the
+ * prefix.
+ */
 export type Announced = ReadonlyMap<string, number>;
 
 /** An AS path as text, `65001 65100`. */

@@ -1,8 +1,9 @@
 /**
- * A mesh through its whole life: up, full, changing at random, at rest, compared. GoBGP loses withdrawals in it, towards any peer: when its
- * best path gives way to one that holds the peer's AS it tells that peer nothing, and one that is replaced by a path with its own AS it keeps.
- * So what came of it is seen out before the views are held to what the decision process leaves: first what the others told Herald, with
- * GoBGP's ghosts about; then four views without GoBGP, then five with it started anew.
+ * A mesh through its whole life: up, full, changing at random, at rest, compared. GoBGP loses withdrawals in it,
+ * towards any peer: when its best path gives way to one that holds the peer's AS it tells that peer nothing, and one
+ * that is replaced by a path with its own AS it keeps. So what came of it is seen out before the views are held to
+ * what the decision process leaves: first what the others told Herald, with GoBGP's ghosts about; then four views
+ * without GoBGP, then five with it started anew.
  */
 import { Mesh, type MeshMember, members } from './mesh.ts';
 import { Churn } from './mesh-churn.ts';

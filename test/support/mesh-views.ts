@@ -1,6 +1,6 @@
 /**
- * A mesh at rest, compared: each member's best path of every prefix, as its own command line tells it, with the one that the decision
- * process leaves; and what Herald has heard from each daemon with what that daemon says it has.
+ * A mesh at rest, compared: each member's best path of every prefix, as its own command line tells it, with the one
+ * that the decision process leaves; and what Herald has heard from each daemon with what that daemon says it has.
  */
 import { addressOf, asnOf, type Mesh, type MeshMember, members, SOURCE_ASN } from './mesh.ts';
 import { type Announced, expectedViews, type View } from './mesh-model.ts';
@@ -11,14 +11,20 @@ export interface Comparison {
   /** Paths from the daemons, in Herald, compared with the daemons' own. */
   readonly heard: number;
   readonly wrong: number;
-  /** How many of which kind, the first of each in words, and what all five and Herald's tables have of some of the prefixes. */
+  /**
+   * How many of which kind, the first of each in words, and what all five and Herald's tables have of some of the
+   * prefixes.
+   */
   readonly faults: readonly string[];
 }
 
 /** Of each kind. */
 const FAULTS_MAX = 3;
 
-/** Of the members that run. `unsound` is a daemon that says other things than it has: only what the others tell Herald is compared then. */
+/**
+ * Of the members that run. `unsound` is a daemon that says other things than it has: only what the others tell Herald
+ * is compared then.
+ */
 export async function compare(mesh: Mesh, all: readonly Announced[], unsound?: MeshMember): Promise<Comparison> {
   const asns = members.map((_, i) => asnOf(i));
   const announced = all.map((each, i) => (mesh.runs(members[i] as MeshMember) ? each : new Map<string, number>()));
@@ -55,7 +61,10 @@ async function explain(mesh: Mesh, faults: Faults, views: ReadonlyMap<string, Vi
   return words;
 }
 
-/** Herald's best paths, and by peer what it has heard and may use. Asked for peer by peer: no answer holds more than 100,000. */
+/**
+ * Herald's best paths, and by peer what it has heard and may use. Asked for peer by peer: no answer holds more than
+ * 100,000.
+ */
 async function heraldViews(mesh: Mesh): Promise<{ best: View; heard: ReadonlyMap<string, View> }> {
   const best = new Map<string, string>();
   const heard = new Map<string, View>();

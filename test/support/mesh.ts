@@ -1,7 +1,8 @@
 /**
- * The four daemons and Herald on one Ethernet segment, each in an AS of its own with sessions to all the others, nothing filtered. A
- * sixth speaker, the source, has a session with each: it says what each of them originates, so that one way of announcing and
- * withdrawing serves all five, at any rate, and one prefix may be given to several, who then have to choose.
+ * The four daemons and Herald on one Ethernet segment, each in an AS of its own with sessions to all the others,
+ * nothing filtered. A sixth speaker, the source, has a session with each: it says what each of them originates, so
+ * that one way of announcing and withdrawing serves all five, at any rate, and one prefix may be given to several, who
+ * then have to choose.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { type DaemonKind, daemonMissing, type Router } from './daemons/daemon.ts';
@@ -13,7 +14,9 @@ import { eventually } from './wait.ts';
 
 export type MeshMember = DaemonKind | 'herald';
 
-/** Position and router ID go together; Herald stands in the middle, for router IDs decide among paths of equal length. */
+/**
+ * Position and router ID go together; Herald stands in the middle, for router IDs decide among paths of equal length.
+ */
 export const members = ['frr', 'bird', 'herald', 'gobgp', 'openbgpd'] as const satisfies readonly MeshMember[];
 export const SOURCE_ASN = 65_100;
 const SOURCE_ADDRESS = '10.0.0.100';

@@ -98,8 +98,8 @@ export function makeFolder(name: string): string {
 }
 
 /**
- * A program in the foreground of a namespace. What it says goes into a file without a name: with a pipe it would stand still whenever we
- * wait for another program without reading.
+ * A program in the foreground of a namespace. What it says goes into a file without a name: with a pipe it would stand
+ * still whenever we wait for another program without reading.
  */
 export class Foreground {
   readonly #child: ChildProcess;
