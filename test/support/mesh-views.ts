@@ -83,7 +83,7 @@ function toldToHerald(view: View, member: number): View {
   return new Map(said.map(([prefix, path]) => [prefix, `${asnOf(member)} ${path}`]));
 }
 
-/** Even GoBGP anew withdraws nothing from Herald when its best path comes to hold Herald's AS: what it said before stays. */
+/** Even GoBGP anew withdraws nothing from Herald when its best path comes to hold Herald's AS: what it said stays. */
 function withoutGhosts(there: View, view: View): View {
   return new Map([...there].filter(([prefix]) => !holdsHerald(view.get(prefix) ?? '')));
 }
