@@ -8,7 +8,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     // A report as JSON where somebody wants to count.
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],

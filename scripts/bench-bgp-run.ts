@@ -52,6 +52,8 @@ export class Run {
     );
     // Every address of the peers is local, without a thousand of them on the link.
     around.ip('route', 'add', 'local', '10.98.0.0/17', 'dev', 'lo');
+    // All behind one neighbour: the kernel's table of them is small, and shared by all namespaces.
+    this.#subject.ip('route', 'add', '10.98.0.0/17', 'via', '10.98.254.1');
     const subject: Subject = subjects[name];
     this.#announce = subject.announce;
     this.#words = subject.configure(this.#spec(), this.#folder);

@@ -17,7 +17,7 @@ export interface EventuallyOptions {
 export async function eventually<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  { limitMs = 15_000, everyMs = 20, detail = () => '', hopeless = () => false }: EventuallyOptions = {},
+  { limitMs = 30_000, everyMs = 20, detail = () => '', hopeless = () => false }: EventuallyOptions = {},
 ): Promise<T> {
   const endMs = performance.now() + limitMs;
   let last: unknown;
