@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)(
       await holds(lab, lab.frr, ...podPrefixes, ...prefixesOf(10));
       await holds(lab, lab.gobgp, ...podPrefixes, ...prefixesOf(10));
       before = { frr: lab.frr.sessions?.(), gobgp: lab.gobgp.sessions?.() };
-    }, 30_000);
+    }, 90_000);
     afterAll(() => lab?.close());
 
     it('announces PodCIDRs and addresses with our AS and the next hop of each session, over IPv4 and IPv6', () => {

@@ -98,7 +98,7 @@ describe.skipIf(missing !== undefined)(missing === undefined ? title : `${title}
     await holds(lab, lab.frr, ...aggregate);
     await holds(lab, lab.gobgp, ...podPrefixes);
     before = { frr: lab.frr.sessions?.(), gobgp: lab.gobgp.sessions?.() };
-  }, 40_000);
+  }, 90_000);
   afterAll(() => lab?.close());
 
   it('tells each what is selected for it: aggregates over the link, with IPv6 next hops (RFC 8950)', async () => {

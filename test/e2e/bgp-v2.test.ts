@@ -114,7 +114,7 @@ describe.skipIf(missing !== undefined)(
       await holds(lab, lab.frr, ...everything);
       await holds(lab, lab.gobgp, ...everything);
       before = { frr: lab.frr.sessions?.(), gobgp: lab.gobgp.sessions?.() };
-    }, 30_000);
+    }, 90_000);
     afterAll(() => lab?.close());
 
     it('finds the default gateway, signs with the password, and never shows it (B19)', async () => {
@@ -248,6 +248,6 @@ describe.skipIf(missing !== undefined)(
       expect(lastError).not.toContain('wrong');
       lab.herald.edit('secret', secret('tor-password', password));
       await holds(lab, lab.frr, ...everything);
-    }, 40_000);
+    }, 90_000);
   },
 );
