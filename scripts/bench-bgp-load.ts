@@ -148,7 +148,8 @@ function fullTable(spec: LoadSpec): Uint8Array {
   for (const [from, to] of sets) {
     const message = out.begin([]);
     attributes(out, spec, {
-      path: [spec.asn, ...Array.from({ length: pick(2, 5) }, () => pick(1000, 399_999))],
+      // None of them a daemon's own, which it would refuse as a loop.
+      path: [spec.asn, ...Array.from({ length: pick(2, 5) }, () => pick(131_072, 399_999))],
       communities: rnd() < 0.4 ? [] : Array.from({ length: pick(1, 10) }, () => pick(1 << 16, 2 ** 32 - 1)),
       med: rnd() < 0.3 ? pick(0, 1000) : undefined,
     });
