@@ -114,15 +114,31 @@ export const IpAddress = {
   },
 };
 
+const DOT = 46;
+const ZERO = 48;
+
+/** By character: lists of prefixes have a hundred thousand lines. */
 function parseIpv4(text: string): bigint | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
   let value = 0;
-  for (const part of parts) {
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    value = value * 256 + Number(part);
+  let dots = 0;
+  /** Negative before its first digit. */
+  let octet = -1;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (octet < 0) return undefined;
+      value = value * 256 + octet;
+      octet = -1;
+      dots++;
+      continue;
+    }
+    const digit = code - ZERO;
+    // A second digit after 0 would be a leading zero, which inet_pton refuses.
+    if (digit < 0 || digit > 9 || octet === 0) return undefined;
+    octet = octet < 0 ? digit : octet * 10 + digit;
+    if (octet > 255) return undefined;
   }
-  return BigInt(value);
+  return dots === 3 && octet >= 0 ? BigInt(value * 256 + octet) : undefined;
 }
 
 function parseIpv6(text: string): bigint | undefined {

@@ -33,10 +33,12 @@ export const Prefix = {
     const length = text.slice(slash + 1);
     if (address === undefined || !/^(0|[1-9][0-9]{0,2})$/.test(length)) return undefined;
     if (Number(length) > familyBits[address.family]) return undefined;
+    const given = { address, length: Number(length) };
+    if (Prefix.contains(given, address)) return { prefix: given, hostBits: false };
     // netmask reads far more than inet_pton does, so it only sees text that has passed; its masking is exact.
     const network = IpAddress.parse(new Netmask(text).base);
     if (network === undefined) throw new Error(`netmask gave no base for ${text}`);
-    return { prefix: { address: network, length: Number(length) }, hostBits: network.value !== address.value };
+    return { prefix: { address: network, length: given.length }, hostBits: true };
   },
 
   /** The prefix that holds this one address. */
