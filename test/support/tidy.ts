@@ -52,6 +52,7 @@ export const house: Tables = {
     'prom-client': 'runtime',
     '@kubernetes/client-node': 'kube',
     '@grpc/grpc-js': 'etcd',
+    '@grpc/proto-loader': 'etcd',
   },
   // The prefix map waits for the routes between clusters, which are kept by it.
   entryPoints: ['src/main.ts', 'src/net/prefix-map.ts'],
