@@ -1,0 +1,107 @@
+/**
+ * The port to whatever answers ARP requests and neighbour solicitations on this host's links: whole sets in, what was
+ * heard on the wire out. Implemented over packet sockets and, where the kernel lets us, inside the kernel; the one for
+ * tests is in memory.
+ *
+ * Every deadline is CLOCK_BOOTTIME in milliseconds, which goes on while the machine sleeps: what was proved before a
+ * suspend does not hold after it.
+ */
+import type { IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+
+/** A link to listen on. */
+export interface ResponderLink {
+  readonly name: string;
+  /** As the kernel counts them; another one after the link was re-created. */
+  readonly index: number;
+  /** What answers carry. */
+  readonly mac: Mac;
+}
+
+/** An address answered for on one link. */
+export interface OwnedRow {
+  /** Index of one of the links. */
+  readonly link: number;
+  readonly address: IpAddress;
+  /** Which of the two deadlines silences it. A row in `hold` is also given up as soon as somebody contradicts it. */
+  readonly mode: 'session' | 'hold';
+}
+
+/** Each only ever as late as its caller proved; what is past is silent. */
+export interface ResponderDeadlines {
+  readonly sessionMs: number;
+  readonly holdMs: number;
+}
+
+/** Another station spoke for an address that is owned here. */
+export interface Heard {
+  readonly address: IpAddress;
+  readonly link: number;
+  readonly mac: Mac;
+  /** `claim`: gratuitous ARP, unsolicited advertisement; `answer`: it answered somebody who asked. */
+  readonly kind: 'claim' | 'answer';
+  /** The row was in `hold` and is silent already. */
+  readonly yielded: boolean;
+}
+
+export type Datapath = 'ebpf' | 'socket';
+
+export interface ResponderLinkStatus {
+  readonly link: number;
+  readonly name: string;
+  /** Undefined: nothing answers on this link, as `problem` says. */
+  readonly datapath: Datapath | undefined;
+  /** Undefined: none. One line for people. */
+  readonly problem: string | undefined;
+}
+
+export interface ResponderRowStatus {
+  readonly link: number;
+  readonly address: IpAddress;
+  readonly answers: number;
+  /** Who asked last; undefined: nobody yet, or nobody who gave an address. */
+  readonly lastAsker: IpAddress | undefined;
+}
+
+/** Something on this host answers, or refuses, beside the responder. */
+export interface Contradiction {
+  /** A name that does not change: `arp-ignore`, `icmpv6-unreachable`, `bound-locally`. */
+  readonly name: string;
+  /** One line: what it is, and what to change. */
+  readonly message: string;
+}
+
+export interface ResponderStatus {
+  readonly links: readonly ResponderLinkStatus[];
+  /** Rows that are programmed: what `own` asked for and is missing here is answered by nobody. */
+  readonly rows: readonly ResponderRowStatus[];
+  /** Frames that were not answered, by the reason's name. */
+  readonly drops: Readonly<Record<string, number>>;
+  readonly contradictions: readonly Contradiction[];
+  /** Where the in-kernel path is pinned, or why it is not used; undefined where nothing needs to be said. */
+  readonly note: string | undefined;
+}
+
+export interface Responder {
+  /** Links to listen on: the whole set; those that are no longer in it are closed. */
+  links(all: readonly ResponderLink[]): void;
+  /** Rows to answer for: the whole set, diffed inside. In force when it returns. */
+  own(rows: readonly OwnedRow[]): void;
+  /** In force when it returns: an earlier deadline than before silences at once. */
+  deadlines(deadlines: ResponderDeadlines): void;
+  /** Sends one Ethernet frame as it is; a link that is not there swallows it. */
+  send(link: number, frame: Uint8Array): void;
+  status(): ResponderStatus;
+  /**
+   * Leaves no thread. `keep`: what is pinned in the kernel goes on answering until its deadline, for the next process
+   * to take over; otherwise it is silent when this resolves.
+   */
+  close(how: { readonly keep: boolean }): Promise<void>;
+}
+
+/** What a responder tells its owner. */
+export interface ResponderEvents {
+  heard(heard: Heard): void;
+  /** Something in `status()` that matters changed: a link could not be opened, or can now; a row was lost. */
+  changed(): void;
+}
