@@ -81,8 +81,9 @@ export class PeerRoutes {
   /** One UPDATE. Throws BgpError where the session has to end (RFC 7606). */
   update(bytes: Uint8Array, at: number, end: number): UpdateOutcome {
     const outcome = this.#rib.receiveUpdate(this.slot, bytes, at, end);
-    this.#changed();
-    if (outcome.endOfRib !== undefined) this.#endOfRib(outcome.endOfRib);
+    // End-of-RIB alone changes nothing; a thousand sessions that begin would each make the speaker look at all.
+    if (outcome.endOfRib === undefined) this.#changed();
+    else this.#endOfRib(outcome.endOfRib);
     return outcome;
   }
 

@@ -1,9 +1,33 @@
 /**
- * A fast reader for YAML as kubectl, Helm and most people write it: block mappings and sequences, plain and simply
- * quoted scalars, literal blocks, comments. Anything else (anchors, tags, flow collections, escapes, tabs, errors …)
- * it does not touch: the caller turns to yaml.ts, which is twenty times slower. What this reader does read, it reads
- * to the same value; a property test compares the two.
+ * A fast reader for YAML as kubectl, Helm and most people write it: block mappings and sequences, flow collections on
+ * one line, plain and simply quoted scalars, literal blocks, comments. Anything else (anchors, tags, escapes, tabs,
+ * errors …) it does not touch: the caller turns to yaml.ts, which is twenty times slower. What this reader does read,
+ * it reads to the same value; a property test compares the two.
  */
+import { flowCollection, type Place } from './plain-flow.ts';
+import {
+  apostrophe,
+  backslash,
+  bar,
+  brace,
+  bracket,
+  colon,
+  dash,
+  dot,
+  hash,
+  isDigit,
+  isKeyChar,
+  isSafe,
+  isWord,
+  keyCharsMax,
+  nestingMax,
+  notPlain,
+  plus,
+  quote,
+  resolved,
+  slash,
+  space,
+} from './plain-scalar.ts';
 
 /** Where, as offsets in the text, each key of a mapping and each item of a sequence stands. */
 export type Marks = Map<object, Map<string | number, number>>;
@@ -27,26 +51,6 @@ export function readPlain(text: string, marks?: Marks): { readonly value: unknow
   }
 }
 
-const notPlain: unique symbol = Symbol('not plain');
-const depthMax = 100;
-/** YAML 1.2 §7.4.2: an implicit key is no longer than this. */
-const keyCharsMax = 1024;
-
-const space = 0x20;
-const quote = 0x22;
-const hash = 0x23;
-const apostrophe = 0x27;
-const plus = 0x2b;
-const dash = 0x2d;
-const dot = 0x2e;
-const slash = 0x2f;
-const colon = 0x3a;
-const bracket = 0x5b;
-const backslash = 0x5c;
-const underscore = 0x5f;
-const brace = 0x7b;
-const bar = 0x7c;
-
 /** Stands on one line that has content; comments and blank lines are stepped over. */
 class Lines {
   readonly text: string;
@@ -65,12 +69,12 @@ class Lines {
     this.#marks = marks;
   }
 
-  /** This is where `key` of `collection` stands. */
-  mark(collection: object, key: string | number): void {
+  /** `key` of `collection` stands here, or at an offset further on in the line. */
+  mark(collection: object, key: string | number, at = this.at): void {
     if (this.#marks === undefined) return;
     const places = this.#marks.get(collection);
-    if (places === undefined) this.#marks.set(collection, new Map([[key, this.at]]));
-    else places.set(key, this.at);
+    if (places === undefined) this.#marks.set(collection, new Map([[key, at]]));
+    else places.set(key, at);
   }
 
   next(): boolean {
@@ -103,7 +107,7 @@ class Lines {
 }
 
 function block(lines: Lines, indent: number): unknown {
-  if (++lines.depth > depthMax) throw notPlain;
+  if (++lines.depth > nestingMax) throw notPlain;
   const value = lines.atDash ? sequence(lines, indent) : mapping(lines, indent);
   lines.depth--;
   return value;
@@ -177,7 +181,7 @@ function inline(lines: Lines, at: number, indent: number): unknown {
   if (first === bar) return literal(lines, at, indent);
   let value: unknown;
   if (first === quote || first === apostrophe) value = quoted(text, at, end);
-  else if (first === bracket || first === brace) value = emptyCollection(text, at, end);
+  else if (first === bracket || first === brace) value = flow(lines, at);
   else value = plainScalar(text, at, end);
   // A deeper line goes on with the scalar.
   if (lines.next() && lines.indent > indent) throw notPlain;
@@ -195,11 +199,12 @@ function quoted(text: string, at: number, end: number): string {
   return text.slice(at + 1, close);
 }
 
-function emptyCollection(text: string, at: number, end: number): unknown {
-  const sequenceOpens = text.charCodeAt(at) === bracket;
-  if (text[at + 1] !== (sequenceOpens ? ']' : '}')) throw notPlain;
-  requireNothing(text, at + 2, end);
-  return sequenceOpens ? [] : {};
+/** A flow collection (§7.4) that ends on the line. */
+function flow(lines: Lines, at: number): unknown {
+  const place: Place = { text: lines.text, at, end: lines.end, depth: lines.depth };
+  const value = flowCollection(place, (collection, key, offset) => lines.mark(collection, key, offset));
+  requireNothing(lines.text, place.at, lines.end);
+  return value;
 }
 
 /** Blanks and a comment may follow a value that ended before `at`. */
@@ -226,23 +231,6 @@ function plainScalar(text: string, at: number, end: number): unknown {
   }
   while (text.charCodeAt(stop - 1) === space) stop--;
   return resolved(text.slice(at, stop), numberish);
-}
-
-/** YAML 1.2 §10.3.2, as far as no doubt is possible. */
-function resolved(text: string, numberish: boolean): unknown {
-  if (numberish) {
-    if (/^-?(?:0|[1-9][0-9]{0,14})$/.test(text)) return text === '-0' ? refuse() : Number(text);
-    if (!/^[0-9]/.test(text) || /^[0-9]*\.?[0-9]*(?:[eE][-+]?[0-9]*)?$|^0[xo]/.test(text)) throw notPlain;
-    return text;
-  }
-  if (text === 'true') return true;
-  if (text === 'false') return false;
-  if (text === 'null') return null;
-  return text.length <= 5 && /^(?:true|false|null)$/i.test(text) ? refuse() : text;
-}
-
-function refuse(): never {
-  throw notPlain;
 }
 
 /** A literal block scalar (§8.1.2), kept or stripped at its end, its indentation found from its first line. */
@@ -277,21 +265,4 @@ function literal(lines: Lines, at: number, indent: number): string {
   if (lines.next() && lines.indent > indent) throw notPlain;
   const body = out.slice(0, kept).join('\n');
   return header === '|' ? `${body}\n` : body;
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
-}
-
-function isWord(code: number): boolean {
-  return (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === underscore || isDigit(code);
-}
-
-function isKeyChar(code: number): boolean {
-  return isWord(code) || code === dash || code === dot || code === slash;
-}
-
-/** Printable ASCII. */
-function isSafe(code: number): boolean {
-  return code >= space && code <= 0x7e;
 }

@@ -96,6 +96,17 @@ describe('the fast reader', () => {
     '\n\n',
     '=',
     '192.0.2.1/24',
+    '{ ',
+    '{a: ',
+    'b: { ',
+    ', ',
+    ', c: ',
+    ' }',
+    '[',
+    ']',
+    '[x, ',
+    '2001:db8::1',
+    '{ address: 192.0.2.1, asn: 65001, on: true }',
     '"80": ',
     '80: ',
     '\t',
@@ -136,6 +147,8 @@ spec:
     name: https
     port: 443
   ranges: []
+  peers:
+  - { address: 2001:db8::1, asn: 65001, passive: true, timers: { holdSeconds: 9 }, "import": [all, 'b c'] }
   cidr: 192.0.2.0/24
 `;
     expect(readPlain(text)?.value).toEqual(reference(text)?.value);
