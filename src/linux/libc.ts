@@ -4,6 +4,7 @@
  * belongs in a worker. `long` results come as numbers, since none of ours passes 2^53.
  */
 import { getSystemErrorMap } from 'node:util';
+import type { LibraryHandle } from 'koffi';
 
 /** A system call refused. `errno` is the kernel's number, `code` its name (`EADDRINUSE`). */
 export class SystemError extends Error {
@@ -22,7 +23,7 @@ export class SystemError extends Error {
 }
 
 /** File descriptors are numbers; every call throws SystemError unless it says otherwise. */
-export interface Libc {
+export interface Libc extends EventCalls {
   socket(domain: number, type: number, protocol: number): number;
   close(fd: number): void;
   bind(fd: number, address: Uint8Array): void;
@@ -31,14 +32,35 @@ export interface Libc {
   sendto(fd: number, bytes: Uint8Array, address: Uint8Array): void;
   /** Octets received into `into` and the sender's address into `address`, or undefined when nothing waits. */
   recvfrom(fd: number, into: Uint8Array, address: Uint8Array): number | undefined;
+  /** Sends on a socket that is bound to where it sends. The kernel's error number, 0 when it took the octets. */
+  send(fd: number, bytes: Uint8Array, length: number): number;
   /** Index of a network interface in this thread's namespace, or 0 when there is none of that name. */
   ifNameToIndex(name: string): number;
   /** The address of a buffer as a number for a C structure. The caller keeps the buffer alive while C may look. */
   addressOf(buffer: Uint8Array): bigint;
 }
 
+/** For threads that wait in the kernel. */
+interface EventCalls {
+  /** A counter that wakes whoever polls it, as `wake` and `rest` raise and clear it. */
+  eventfd(): number;
+  wake(eventfd: number): void;
+  rest(eventfd: number): void;
+  epoll(): number;
+  /** From now on `epollWait` tells when `fd` is readable, or has an error. A closed descriptor leaves by itself. */
+  epollAdd(epoll: number, fd: number): void;
+  /** Blocks: descriptors that are ready, into `ready`; how many. 0 after `timeoutMs`, and when a signal came. */
+  epollWait(epoll: number, ready: Int32Array, timeoutMs: number): number;
+}
+
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const EFD_FLAGS = 0x80800;
+const EPOLL_CLOEXEC = 0x80000;
+const EPOLL_CTL_ADD = 1;
+const EPOLLIN = 1;
+/** struct epoll_event { u32 events; u64 data } is packed on x86-64 and nowhere else. */
+const [EPOLL_EVENT_SIZE, EPOLL_DATA_AT] = process.arch === 'x64' ? [12, 4] : [16, 8];
 const EINTR = 4;
 const EAGAIN = 11;
 
@@ -60,6 +82,7 @@ async function bindLibc(): Promise<Libc> {
   const getsockopt = c.func('int getsockopt(int, int, int, void *, void *)');
   const sendto = c.func('long sendto(int, const void *, size_t, int, const void *, unsigned int)');
   const recvfrom = c.func('long recvfrom(int, void *, size_t, int, void *, void *)');
+  const send = c.func('long send(int, const void *, size_t, int)');
   const ifNameToIndex = c.func('unsigned int if_nametoindex(const char *)');
 
   const errno = () => koffi.errno();
@@ -93,7 +116,46 @@ async function bindLibc(): Promise<Libc> {
       if (errno() === EAGAIN || errno() === EINTR) return undefined;
       throw new SystemError('recvfrom', errno());
     },
+    send(fd, bytes, octets) {
+      return Number(send(fd, bytes, octets, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 ? errno() : 0;
+    },
+    ...bindEvents(c, errno, checked),
     ifNameToIndex: name => ifNameToIndex(name),
     addressOf: buffer => koffi.address(buffer),
+  };
+}
+
+type Checked = (call: string, result: number) => number;
+
+function bindEvents(c: LibraryHandle, errno: () => number, checked: Checked): EventCalls {
+  const eventfd = c.func('int eventfd(unsigned int, int)');
+  const read = c.func('long read(int, void *, size_t)');
+  const write = c.func('long write(int, const void *, size_t)');
+  const epollCreate = c.func('int epoll_create1(int)');
+  const epollCtl = c.func('int epoll_ctl(int, int, int, void *)');
+  const epollWait = c.func('int epoll_wait(int, void *, int, int)');
+
+  const counter = new BigUint64Array([1n]);
+  const drained = new BigUint64Array(1);
+  let events = new DataView(new ArrayBuffer(0));
+  return {
+    eventfd: () => checked('eventfd', eventfd(0, EFD_FLAGS)),
+    wake: fd => void checked('write', Number(write(fd, counter, 8))),
+    rest: fd => void read(fd, drained, 8),
+    epoll: () => checked('epoll_create1', epollCreate(EPOLL_CLOEXEC)),
+    epollAdd(epoll, fd) {
+      const event = new DataView(new ArrayBuffer(EPOLL_EVENT_SIZE));
+      event.setUint32(0, EPOLLIN, true);
+      event.setInt32(EPOLL_DATA_AT, fd, true);
+      checked('epoll_ctl', epollCtl(epoll, EPOLL_CTL_ADD, fd, event));
+    },
+    epollWait(epoll, ready, timeoutMs) {
+      if (events.byteLength !== ready.length * EPOLL_EVENT_SIZE)
+        events = new DataView(new ArrayBuffer(ready.length * EPOLL_EVENT_SIZE));
+      const count = epollWait(epoll, events, ready.length, timeoutMs);
+      if (count < 0 && errno() !== EINTR) throw new SystemError('epoll_wait', errno());
+      for (let i = 0; i < count; i++) ready[i] = events.getInt32(i * EPOLL_EVENT_SIZE + EPOLL_DATA_AT, true);
+      return Math.max(0, count);
+    },
   };
 }
