@@ -8,7 +8,7 @@ purpose=${1:?usage: setup.sh start|test|check|build}
 # One line a purpose: Debian packages, each with the program that shows it is there.
 needs() {
   case $purpose in
-    test) echo "iproute2:ip frr:/usr/lib/frr/bgpd bird2:bird gobgpd:gobgpd openbgpd:/usr/sbin/bgpd" ;;
+    test) echo "iproute2:ip openssl:openssl frr:/usr/lib/frr/bgpd bird2:bird gobgpd:gobgpd openbgpd:/usr/sbin/bgpd" ;;
   esac
 }
 
@@ -18,6 +18,9 @@ if ! cmp -s package-lock.json "$stamp"; then
   npm ci --no-audit --no-fund --loglevel=error >&2
   cp package-lock.json "$stamp"
 fi
+
+# A real Kubernetes API server, built once for this user where none is installed.
+[ "$purpose" != test ] || node_modules/node/bin/node test/support/kube/build.ts
 
 missing=
 for pair in $(needs); do
