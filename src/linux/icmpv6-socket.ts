@@ -6,12 +6,11 @@
 import { IpAddress } from '../net/ip.ts';
 import type { Libc } from './libc.ts';
 import { AF_INET6, decodeSocketAddress, encodeSocketAddress, int } from './sockaddr.ts';
+import { attachFilter } from './socket-filter.ts';
 
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
 const SOCK_NONBLOCK = 0x800;
-const SOL_SOCKET = 1;
-const SO_ATTACH_FILTER = 26;
 const IPPROTO_IPV6 = 41;
 const IPPROTO_ICMPV6 = 58;
 const IPV6_UNICAST_HOPS = 16;
@@ -96,28 +95,13 @@ export class Icmpv6Socket {
     this.#libc.setsockopt(this.#fd, IPPROTO_ICMPV6, ICMPV6_FILTER, new Uint8Array(blocked.buffer));
   }
 
-  /** Classic BPF, struct sock_filter { u16 code; u8 jt; u8 jf; u32 k }: octet 7 of the IPv6 header must be 255. */
+  /** Octet 7 of the IPv6 header must be 255. */
   #filterHops(): void {
-    const program = [
+    attachFilter(this.#libc, this.#fd, [
       [0x30, 0, 0, 0xfff0_0007],
       [0x15, 0, 1, 255],
       [0x06, 0, 0, 0x4_0000],
       [0x06, 0, 0, 0],
-    ];
-    const code = new Uint8Array(program.length * 8);
-    const view = new DataView(code.buffer);
-    for (const [i, [op = 0, jt = 0, jf = 0, k = 0]] of program.entries()) {
-      view.setUint16(i * 8, op, true);
-      code[i * 8 + 2] = jt;
-      code[i * 8 + 3] = jf;
-      view.setUint32(i * 8 + 4, k, true);
-    }
-    const fprog = new Uint8Array(16);
-    const fview = new DataView(fprog.buffer);
-    fview.setUint16(0, program.length, true);
-    fview.setBigUint64(8, this.#libc.addressOf(code), true);
-    this.#libc.setsockopt(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog);
-    // Referenced after the call, so that `code` was alive during it.
-    if (code.length === 0) throw new Error('an empty filter');
+    ]);
   }
 }
