@@ -8,7 +8,7 @@ import { LargeCommunity, StandardCommunity } from '../bgp/community.ts';
 import { Prefix } from '../net/prefix.ts';
 import { peerText, type RouteSource } from './bgp-plan.ts';
 import type { DesiredInstance, NodeDesired } from './desired.ts';
-import type { InterfaceChoice } from './l2-node.ts';
+import type { NodeL2Address } from './l2-node.ts';
 import { type NotAnnouncedRow, notAnnouncedRows } from './not-announced.ts';
 
 export interface AnnouncedRow {
@@ -64,15 +64,15 @@ function bgpRows({ node }: NodeDesired, { plan, routes }: DesiredInstance): read
 
 function l2Rows({ node, l2 }: NodeDesired): readonly AnnouncedRow[] {
   return l2.addresses
-    .filter(({ interfaces }) => interfaces.links?.length !== 0)
-    .map(({ text, services, interfaces, candidates }) => ({
+    .filter(({ refusal }) => refusal === undefined)
+    .map(({ text, services, interfaces, links, able }) => ({
       node: node.name,
       how: 'l2' as const,
       instance: '',
       what: text,
       from: services.map(service => `Service ${service}`),
-      to: interfacesText(interfaces),
-      attributes: candidatesText(candidates.names),
+      to: interfacesText(interfaces, links),
+      attributes: candidatesText(able.names),
     }));
 }
 
@@ -105,6 +105,9 @@ export function attributesText(said: Announcement): string {
   return parts.join(', ');
 }
 
-function interfacesText({ expressions, links }: InterfaceChoice): readonly string[] {
+function interfacesText(
+  { expressions }: NodeL2Address['interfaces'],
+  links: NodeL2Address['links'],
+): readonly string[] {
   return links ?? expressions?.map(expression => `interfaces matching ${expression}`) ?? ['every interface'];
 }

@@ -21,7 +21,8 @@ import type { RouteContext } from './bgp-service.ts';
 import { type ServiceChanges, ServiceWatch } from './changes.ts';
 import { collectConditions, faultConditions, type ObjectConditions } from './conditions.ts';
 import { Memo, Stable } from './keep.ts';
-import { L2Table } from './l2-addresses.ts';
+import { type L2Address, L2Table } from './l2-addresses.ts';
+import { OfferedByNode } from './l2-leases.ts';
 import { NodeL2, type NodeL2Address } from './l2-node.ts';
 import { type L2Plan, planL2 } from './l2-plan.ts';
 import { allNodeFacts, type NodeFacts, nodeFacts } from './node.ts';
@@ -43,13 +44,18 @@ export interface NodeDesired {
     /** What decided over Services here. */
     readonly context: RouteContext;
   };
-  readonly l2: {
-    readonly plan: L2Plan;
-    /** Those this node may answer for, by address. */
-    readonly addresses: readonly NodeL2Address[];
-  };
+  readonly l2: NodeL2Desired;
   /** To be said on the node's CiliumBGPNodeConfig, where that is what decides. */
   readonly nodeConfigConditions: readonly Condition[];
+}
+
+export interface NodeL2Desired {
+  readonly plan: L2Plan;
+  /** Those this node may answer for, by address. */
+  readonly addresses: readonly NodeL2Address[];
+  /** Every address that is to be announced by some node, and which of its candidates can. */
+  readonly all: readonly L2Address[];
+  readonly node: NodeL2;
 }
 
 export interface ClusterDesired {
@@ -88,11 +94,13 @@ export class NodeControl {
   readonly #l2Inputs = new Memo<readonly unknown[], L2Plan>();
   readonly #l2Plan = new Stable<L2Plan>();
   readonly #l2Table = new L2Table();
-  readonly #l2Node = new Memo<readonly [HostFacts | undefined], NodeL2>();
+  readonly #l2Node = new Memo<readonly unknown[], NodeL2>();
+  readonly #offered: OfferedByNode;
 
   constructor(name: string, settings: ControlSettings) {
     this.#name = name;
     this.#settings = settings;
+    this.#offered = new OfferedByNode(settings.leaseNamespace);
   }
 
   desired(snapshot: Snapshot, seen?: HostFacts): NodeDesired {
@@ -144,14 +152,17 @@ export class NodeControl {
     });
   }
 
-  #l2(snapshot: Snapshot, changes: ServiceChanges, host: HostFacts | undefined): NodeDesired['l2'] {
+  #l2(snapshot: Snapshot, changes: ServiceChanges, host: HostFacts | undefined): NodeL2Desired {
     const inputs = l2Kinds.map(kind => listOf(snapshot, kind));
     const planned = this.#l2Inputs.get(inputs, () =>
       planL2(snapshot.list('CiliumL2AnnouncementPolicy'), allNodeFacts(snapshot, this.#settings.ipam, this.#name)),
     );
     const plan = this.#l2Plan.keep(planned);
-    const node = this.#l2Node.get([host], () => new NodeL2(this.#name, host));
-    return { plan, addresses: node.addresses(this.#l2Table.update(plan, snapshot, changes, this.#backends)) };
+    const offers = this.#offered.update(snapshot);
+    const hosts = host && { host, offers };
+    const node = this.#l2Node.get([plan, host, offers], () => new NodeL2(this.#name, plan, hosts));
+    const all = this.#l2Table.update(plan, snapshot, changes, this.#backends);
+    return { plan, addresses: node.addresses(all), all, node };
   }
 }
 

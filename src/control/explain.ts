@@ -224,7 +224,7 @@ function peerLinks(peer: PeerPlan, prefix: Prefix, told: Told | undefined): read
 }
 
 function l2Links({ l2 }: NodeDesired, facts: ServiceFacts): readonly ExplainLink[] {
-  const ours = l2.addresses.filter(each => each.services.includes(facts.key) && each.interfaces.links?.length !== 0);
+  const ours = l2.addresses.filter(each => each.services.includes(facts.key) && each.refusal === undefined);
   return ours.map(({ text }) => good('l2', `may answer for ${text} on the local network`));
 }
 

@@ -119,10 +119,10 @@ function l2Refused({ desired, backends: index, l2: ours }: Inquiry, facts: Servi
   const rows: NotAnnouncedRow[] = [];
   const backends = index.get(facts.key);
   const from = `Service ${facts.key}`;
-  const refuse = (what: string, reason: Reason) => {
-    const detail = serviceDetail(reason, facts, backends);
-    rows.push(refusedRow(node.name, { how: 'l2', what, from }, { reason, detail }));
-  };
+  const refuseWith = (what: string, refusal: Refusal) =>
+    void rows.push(refusedRow(node.name, { how: 'l2', what, from }, refusal));
+  const refuse = (what: string, reason: Reason) =>
+    refuseWith(what, { reason, detail: serviceDetail(reason, facts, backends) });
   const isLoadBalancer = facts.service.spec.type === 'LoadBalancer';
   if (!isLoadBalancer && facts.addresses.ExternalIP.length === 0) return rows;
   visitL2Service(l2.plan, facts, {
@@ -131,7 +131,7 @@ function l2Refused({ desired, backends: index, l2: ours }: Inquiry, facts: Servi
       const here = ours.get(text);
       if (reason !== undefined) refuse(text, reason);
       else if (here === undefined) refuse(text, 'not-with-the-others');
-      else if (here.interfaces.links?.length === 0) refuse(text, 'no-interface');
+      else if (here.refusal !== undefined) refuseWith(text, here.refusal);
     },
     refuse: (reason, type) => {
       const types = type === undefined ? (['LoadBalancerIP', 'ExternalIP'] as const) : [type];

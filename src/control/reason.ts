@@ -205,6 +205,18 @@ export const reasons = {
     sentence: 'no interface of the node that is up matches the policy',
     fix: 'correct the expressions in spec.interfaces',
   },
+  'interface-enslaved': {
+    sentence: 'the interface is a member of a bond or a bridge, which speaks for it',
+    fix: 'name the bond or the bridge in spec.interfaces',
+  },
+  'interface-no-arp': {
+    sentence: 'nobody resolves addresses on the interface (NOARP, or no link-layer address)',
+    fix: 'name an Ethernet interface in spec.interfaces',
+  },
+  'no-subnet': {
+    sentence: 'no interface of the node that the policy selects is in the subnet of the address',
+    fix: 'give the node an address of that subnet, or the Service an address of a subnet that nodes are in',
+  },
 } as const satisfies Readonly<Record<string, ReasonText>>;
 
 export type Reason = keyof typeof reasons;

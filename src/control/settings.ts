@@ -3,6 +3,7 @@
  * looks like at the moment. Reference §2.1, §2.4, §1.4.
  */
 import type { Family, IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
 import type { Prefix } from '../net/prefix.ts';
 
 /** Who hands out pod addresses, which says where a node's PodCIDRs are written. */
@@ -16,6 +17,8 @@ export interface ControlSettings {
   readonly ipam: PodIpam;
   /** Where the Secrets with BGP passwords are. */
   readonly secretsNamespace: string;
+  /** Where Herald's own Leases are: those of nodes that announce on local networks. */
+  readonly leaseNamespace: string;
   /** Router IDs for nodes that nobody gave one: the node's own, or the operator hands them out from this pool. */
   readonly routerIdPool: Prefix | undefined;
 }
@@ -25,13 +28,26 @@ export const controlDefaults: ControlSettings = {
   noServiceEndpointsRoutable: true,
   ipam: 'kubernetes',
   secretsNamespace: 'kube-system',
+  leaseNamespace: 'kube-system',
   routerIdPool: undefined,
 };
 
 export interface HostLink {
   readonly name: string;
+  /** The kernel's number for it. A link that was removed and made again has another one, whatever its name. */
+  readonly index: number;
   /** Administratively up, and operationally up or unknown. */
   readonly up: boolean;
+  /** Undefined for links that are no Ethernet: loopback, tunnels. */
+  readonly mac: Mac | undefined;
+  /** Name of the bridge, bond or VRF it is enslaved to. */
+  readonly master: string | undefined;
+  /** Nobody resolves neighbours on it (IFF_NOARP). */
+  readonly noArp: boolean;
+  /** What the kernel calls its kind: `veth`, `bridge`, `vxlan`. Undefined for hardware, and where it was not told. */
+  readonly kind: string | undefined;
+  readonly mtu: number;
+  /** Those that can be used: one that duplicate address detection still holds back, or failed, is not among them. */
   readonly addresses: readonly { readonly address: IpAddress; readonly length: number }[];
 }
 

@@ -24,7 +24,7 @@ describe('over every scenario', () => {
           ...bgp.instances
             .flatMap(each => each.routes.flatMap(route => route.claims))
             .flatMap(({ source }) => (source.kind === 'service' ? [source.service] : [])),
-          ...l2.addresses.filter(each => each.interfaces.links?.length !== 0).flatMap(each => each.services),
+          ...l2.addresses.filter(each => each.refusal === undefined).flatMap(each => each.services),
         ]),
       );
       for (const { metadata } of snapshot.list('Service')) {

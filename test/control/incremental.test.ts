@@ -192,7 +192,17 @@ const object = fc.oneof(
 );
 const change = fc.record({ object, gone: fc.boolean(), seen: fc.boolean() });
 const host: HostFacts = {
-  links: ['eth0', 'eth1'].map(name => ({ name, up: true, addresses: [] })),
+  links: ['eth0', 'eth1'].map((name, i) => ({
+    name,
+    index: i + 1,
+    up: true,
+    mac: { value: 0x0200_0000_0001 + i },
+    master: undefined,
+    noArp: false,
+    kind: undefined,
+    mtu: 1500,
+    addresses: [{ address: { family: 'ipv4', value: 0x0a00_00fan }, length: 8 }],
+  })),
   defaultRoutes: [],
 };
 

@@ -43,7 +43,14 @@ interface Head {
   readonly show?: readonly Section[];
   readonly settings?: Partial<Record<keyof ControlSettings, unknown>>;
   readonly host?: {
-    readonly links?: readonly { name: string; up?: boolean; addresses?: readonly string[] }[];
+    readonly links?: readonly {
+      name: string;
+      up?: boolean;
+      master?: string;
+      noArp?: boolean;
+      kind?: string;
+      addresses?: readonly string[];
+    }[];
     readonly defaultRoutes?: readonly { gateway: string; link: string; metric?: number }[];
   };
 }
@@ -99,9 +106,15 @@ function readHost({ links = [], defaultRoutes = [] }: NonNullable<Head['host']>)
     return parsed;
   };
   return {
-    links: links.map(({ name, up = true, addresses = [] }) => ({
+    links: links.map(({ name, up = true, master, noArp = false, kind, addresses = [] }, i) => ({
       name,
+      index: i + 1,
       up,
+      mac: name === 'lo' ? undefined : { value: 0x0200_0000_0001 + i },
+      master,
+      noArp,
+      kind,
+      mtu: 1500,
       addresses: addresses.map(text => {
         const [before = '', length] = text.split('/');
         return { address: address(before), length: Number(length) };
@@ -163,8 +176,9 @@ export function render(snapshot: Snapshot, { nodes, cluster }: Outcome, { show }
     l2: () =>
       nodes.flatMap(({ node, l2 }) =>
         l2.addresses.map(each => {
-          const where = each.interfaces.links ?? each.interfaces.expressions ?? 'every interface';
-          return `${at(node.name)}${each.text} for ${each.services} by one of ${each.candidates.names} on ${where}`;
+          const where = each.links ?? each.interfaces.expressions ?? 'every interface';
+          const how = each.subnetNowhere ? ', a subnet that no node has' : '';
+          return `${at(node.name)}${each.text} for ${each.services} by one of ${each.able.names} on ${where}${how}`;
         }),
       ),
     conditions: () =>
