@@ -16,7 +16,8 @@ rmSync(stage, { recursive: true, force: true });
 mkdirSync(`${stage}/bin`, { recursive: true });
 
 const bundle = await rolldown({
-  input: { main: `${root}src/main.ts` },
+  // The program and its threads, which it finds by these names.
+  input: { main: `${root}src/main.ts`, 'nl-worker': `${root}src/linux/nl-worker.ts` },
   platform: 'node',
   external: ['koffi'],
   cwd: root,

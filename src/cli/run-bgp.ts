@@ -2,6 +2,7 @@
 import type { HostFacts } from '../control/settings.ts';
 import { HostWatch } from '../linux/host-facts.ts';
 import { loadLibc } from '../linux/libc.ts';
+import { NetlinkThread } from '../linux/netlink-thread.ts';
 import { TcpTransport } from '../linux/tcp-transport.ts';
 import { type BgpStop, BgpTarget } from '../runtime/bgp-target.ts';
 import type { Desired } from '../runtime/control-plane.ts';
@@ -35,7 +36,9 @@ export async function startBgp(env: BgpEnv): Promise<BgpPart> {
   const { clock, wake } = env;
   const libc = await loadLibc();
   const target = new BgpTarget({ ...env, random: Math.random, transport: () => new TcpTransport(libc, clock) });
-  const watch = new HostWatch(clock, wake);
+  const netlink = new NetlinkThread(libc);
+  const watch = new HostWatch({ clock, log: env.log, changed: wake });
+  await watch.listen(netlink);
   return {
     host: () => watch.facts,
     lane: lane(target, (desired: Desired) => desired.node?.bgp),
@@ -45,6 +48,7 @@ export async function startBgp(env: BgpEnv): Promise<BgpPart> {
     async stop(how) {
       watch.close();
       await target.stop(how);
+      await netlink.close();
     },
   };
 }

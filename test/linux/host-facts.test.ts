@@ -1,10 +1,11 @@
 /** The host as the kernel writes it, and that only a change of it is told. */
 import { describe, expect, it } from 'vitest';
-import type { HostFacts } from '../../src/control/settings.ts';
+import type { HostFacts, HostLink } from '../../src/control/settings.ts';
 import { HostWatch } from '../../src/linux/host-facts.ts';
 import { isUp, parseIpv6Routes, parseRoutes } from '../../src/linux/proc-net.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { recordingLog } from '../support/recording-log.ts';
 
 const route = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	010200C0	0003	0	0	100	00000000	0	0	0
@@ -47,16 +48,29 @@ describe('links (§2.4)', () => {
   ])('flags %j, state %j: up is %s', (flags, state, up) => expect(isUp(flags, state)).toBe(up));
 });
 
-describe('watching', () => {
+const eth0: HostLink = {
+  name: 'eth0',
+  index: 2,
+  up: true,
+  mac: undefined,
+  master: undefined,
+  noArp: false,
+  kind: undefined,
+  mtu: 1500,
+  addresses: [],
+};
+
+describe('looking again and again', () => {
   it('tells a change once, and gives the same value as long as nothing changed', async () => {
     const clock = new ManualClock();
     let facts: HostFacts = { links: [], defaultRoutes: [] };
     let told = 0;
-    const watch = new HostWatch(clock, () => told++, { everyMs: 1000, read: () => structuredClone(facts) });
+    const env = { clock, log: recordingLog(), changed: () => told++ };
+    const watch = new HostWatch(env, { everyMs: 1000, read: () => structuredClone(facts) });
     const first = watch.facts;
     await clock.advance(5000);
     expect([told, watch.facts === first]).toEqual([0, true]);
-    facts = { links: [{ name: 'eth0', up: true, addresses: [] }], defaultRoutes: [] };
+    facts = { links: [eth0], defaultRoutes: [] };
     await clock.advance(5000);
     expect([told, watch.facts.links.length]).toEqual([1, 1]);
     watch.close();
@@ -64,10 +78,10 @@ describe('watching', () => {
   });
 
   it('finds the loopback of this host', () => {
-    const clock = new ManualClock();
-    const watch = new HostWatch(clock, () => {});
+    const watch = new HostWatch({ clock: new ManualClock(), log: recordingLog(), changed: () => {} });
     const loopback = watch.facts.links.find(link => link.name === 'lo');
     expect(loopback?.addresses.map(each => IpAddress.format(each.address))).toContain('127.0.0.1');
+    expect(loopback).toMatchObject({ index: 1, mac: undefined, master: undefined, noArp: false });
     watch.close();
   });
 });

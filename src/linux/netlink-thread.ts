@@ -1,0 +1,71 @@
+/**
+ * The main thread's end of the thread `nl`, which watches the host and writes routes. One for the process: whoever
+ * needs it shares it.
+ */
+import type { HostFacts } from '../control/settings.ts';
+import { BlockingWorker, workerEntry } from './blocking-worker.ts';
+import type { Libc } from './libc.ts';
+
+/** What the thread is started with. */
+export interface NetlinkWork {
+  /** Path of a network namespace to work in; the process's own where there is none. */
+  readonly namespace: string | undefined;
+  /** What marks our own routes (rtm_protocol). */
+  readonly protocol: number;
+}
+
+export type ToNetlink = never;
+
+export type FromNetlink = { readonly about: 'host'; readonly facts: HostFacts };
+
+/** rtm_protocol of everything Herald writes: 174, which nobody else has in iproute2's rt_protos. */
+export const heraldProtocol = 174;
+
+export interface HostListener {
+  facts(facts: HostFacts): void;
+  /** The thread is no more: netlink cannot be opened here, or it broke. */
+  failed(error: Error): void;
+}
+
+export interface NetlinkThreadOptions {
+  readonly namespace?: string;
+  readonly protocol?: number;
+}
+
+export class NetlinkThread {
+  readonly #worker: BlockingWorker<ToNetlink, FromNetlink>;
+  readonly #listeners = new Set<HostListener>();
+  #facts: HostFacts | undefined;
+  #failure: Error | undefined;
+
+  constructor(libc: Libc, { namespace, protocol = heraldProtocol }: NetlinkThreadOptions = {}) {
+    const work: NetlinkWork = { namespace, protocol };
+    this.#worker = new BlockingWorker(libc, workerEntry('nl-worker', import.meta.url), work, {
+      message: message => this.#message(message),
+      failed: error => this.#fail(error),
+    });
+  }
+
+  /** Tells how the host looks, at once where that is known, and whenever that changes. The result ends it. */
+  watch(listener: HostListener): () => void {
+    this.#listeners.add(listener);
+    if (this.#failure !== undefined) listener.failed(this.#failure);
+    else if (this.#facts !== undefined) listener.facts(this.#facts);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves when the thread is gone. */
+  close(): Promise<void> {
+    return this.#worker.close();
+  }
+
+  #message(message: FromNetlink): void {
+    this.#facts = message.facts;
+    for (const listener of this.#listeners) listener.facts(message.facts);
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    for (const listener of this.#listeners) listener.failed(error);
+  }
+}

@@ -1,0 +1,167 @@
+/** The host as rtnetlink tells it, in a namespace where links come and go; and what happens where netlink is refused. */
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import type { HostFacts, HostLink } from '../../src/control/settings.ts';
+import { HostWatch } from '../../src/linux/host-facts.ts';
+import { loadLibc } from '../../src/linux/libc.ts';
+import { NetlinkThread } from '../../src/linux/netlink-thread.ts';
+import { IpAddress } from '../../src/net/ip.ts';
+import { Mac } from '../../src/net/mac.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { type Namespace, Net, namespacesMissing } from '../support/netns.ts';
+import { recordingLog } from '../support/recording-log.ts';
+import { eventually } from '../support/wait.ts';
+
+const libc = await loadLibc();
+const missing = namespacesMissing();
+const ends: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+function begin(namespace: string | undefined, clock = systemClock) {
+  const told: { readonly facts: HostFacts; readonly atMs: number }[] = [];
+  const log = recordingLog();
+  const changed = () => void told.push({ facts: watch.facts, atMs: performance.now() });
+  const watch = new HostWatch({ clock, log, changed });
+  const thread = new NetlinkThread(libc, namespace === undefined ? {} : { namespace: `/run/netns/${namespace}` });
+  ends.push(() => thread.close());
+  ends.push(() => watch.close());
+  return { watch, thread, log, told };
+}
+
+function link(facts: HostFacts, name: string): HostLink | undefined {
+  return facts.links.find(each => each.name === name);
+}
+
+function addresses(found: HostLink | undefined): readonly string[] {
+  return found?.addresses.map(each => `${IpAddress.format(each.address)}/${each.length}`) ?? [];
+}
+
+describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` : ''}`, () => {
+  const net = new Net();
+  afterAll(() => net.close());
+  let count = 0;
+
+  async function watched(): Promise<{ in: Namespace; facts: () => HostFacts; told: () => number }> {
+    const namespace = net.namespace(`host${count++}`);
+    const { watch, thread, told } = begin(namespace.name);
+    await watch.listen(thread);
+    return { in: namespace, facts: () => watch.facts, told: () => told.length };
+  }
+
+  it('is known when listening begins, with kind, master, MTU, MAC and NOARP', async () => {
+    const namespace = net.namespace('known');
+    namespace.ip('link', 'add', 'va', 'mtu', '1400', 'address', '02:00:00:00:00:01', 'type', 'veth', 'peer', 'vb');
+    namespace.ip('link', 'add', 'br0', 'type', 'bridge');
+    namespace.ip('link', 'set', 'va', 'master', 'br0', 'up');
+    namespace.ip('link', 'set', 'vb', 'up', 'arp', 'off');
+    namespace.ip('addr', 'add', '192.0.2.1/24', 'dev', 'vb');
+    namespace.ip('addr', 'add', '192.0.2.2/24', 'dev', 'vb');
+    namespace.ip('addr', 'add', '2001:db8::1/64', 'dev', 'vb', 'nodad');
+    namespace.ip('route', 'add', 'default', 'via', '192.0.2.254', 'metric', '7');
+    namespace.ip('-6', 'route', 'add', 'default', 'via', '2001:db8::ff', 'dev', 'vb');
+    const { watch, thread } = begin(namespace.name);
+    await watch.listen(thread);
+    const [va, vb] = [link(watch.facts, 'va'), link(watch.facts, 'vb')];
+    expect(va).toMatchObject({ kind: 'veth', master: 'br0', mtu: 1400, up: true, noArp: false });
+    expect(va?.mac && Mac.format(va.mac)).toBe('02:00:00:00:00:01');
+    expect(vb).toMatchObject({ kind: 'veth', master: undefined, noArp: true });
+    expect(addresses(vb).slice(0, 3)).toEqual(['192.0.2.1/24', '192.0.2.2/24', '2001:db8::1/64']);
+    expect(link(watch.facts, 'br0')).toMatchObject({ kind: 'bridge', master: undefined });
+    expect(link(watch.facts, 'lo')).toMatchObject({ index: 1, mac: undefined, kind: undefined });
+    const shown = watch.facts.defaultRoutes.map(
+      each => `${IpAddress.format(each.gateway)} ${each.link} ${each.metric}`,
+    );
+    expect(shown.sort()).toEqual(['192.0.2.254 vb 7', '2001:db8::ff vb 1024']);
+  });
+
+  it('a link that appears, gets an address, goes down, is renamed, is made anew and goes is told each time', async () => {
+    const { in: namespace, facts } = await watched();
+    const { ip } = { ip: namespace.ip.bind(namespace) };
+    ip('link', 'add', 'eth5', 'type', 'veth', 'peer', 'far');
+    const first = await eventually('it appeared', () => link(facts(), 'eth5'));
+    expect(first.up).toBe(false);
+    ip('link', 'set', 'far', 'up');
+    ip('link', 'set', 'eth5', 'up');
+    await eventually('it is up', () => link(facts(), 'eth5')?.up);
+    ip('addr', 'add', '192.0.2.9/24', 'dev', 'eth5');
+    await eventually('its address', () => addresses(link(facts(), 'eth5')).includes('192.0.2.9/24'));
+    ip('route', 'add', 'default', 'via', '192.0.2.1');
+    await eventually('the default route', () => facts().defaultRoutes.length === 1);
+    ip('link', 'set', 'far', 'down');
+    await eventually('its carrier went', () => link(facts(), 'eth5')?.up === false);
+    ip('link', 'set', 'eth5', 'down');
+    await eventually('the default route went silently', () => facts().defaultRoutes.length === 0);
+    ip('link', 'set', 'eth5', 'name', 'renamed');
+    const renamed = await eventually('it is renamed', () => link(facts(), 'renamed'));
+    expect([renamed.index, link(facts(), 'eth5')]).toEqual([first.index, undefined]);
+    ip('link', 'del', 'renamed');
+    ip('link', 'add', 'renamed', 'type', 'veth', 'peer', 'far');
+    await eventually('it is another one', () => (link(facts(), 'renamed')?.index ?? first.index) !== first.index);
+    expect(addresses(link(facts(), 'renamed'))).toEqual([]);
+    ip('link', 'del', 'renamed');
+    await eventually('it went', () => link(facts(), 'renamed') === undefined && link(facts(), 'far') === undefined);
+  });
+
+  it('enslaved and freed again', async () => {
+    const { in: namespace, facts } = await watched();
+    namespace.ip('link', 'add', 'br0', 'type', 'bridge');
+    namespace.ip('link', 'add', 'va', 'type', 'veth', 'peer', 'vb');
+    namespace.ip('link', 'set', 'va', 'master', 'br0');
+    await eventually('enslaved', () => link(facts(), 'va')?.master === 'br0');
+    namespace.ip('link', 'set', 'va', 'nomaster');
+    await eventually('freed', () => link(facts(), 'va') !== undefined && link(facts(), 'va')?.master === undefined);
+  });
+
+  it('an address that duplicate detection holds back is none until that has passed', async () => {
+    const { in: namespace, facts } = await watched();
+    namespace.ip('link', 'add', 'va', 'type', 'veth', 'peer', 'vb');
+    namespace.run('sysctl', '-qw', 'net.ipv6.conf.va.accept_dad=1', 'net.ipv6.conf.va.dad_transmits=1');
+    namespace.ip('link', 'set', 'vb', 'up');
+    namespace.ip('link', 'set', 'va', 'up');
+    await eventually('va is up', () => link(facts(), 'va')?.up);
+    namespace.ip('addr', 'add', '2001:db8::7/64', 'dev', 'va');
+    namespace.ip('addr', 'add', '192.0.2.7/24', 'dev', 'va');
+    await eventually('the IPv4 address', () => addresses(link(facts(), 'va')).includes('192.0.2.7/24'));
+    expect(addresses(link(facts(), 'va'))).not.toContain('2001:db8::7/64');
+    await eventually('the IPv6 address', () => addresses(link(facts(), 'va')).includes('2001:db8::7/64'));
+  });
+
+  it('a burst of four thousand addresses is told whole, gathered into few', async () => {
+    const { in: namespace, facts, told } = await watched();
+    const lines = Array.from({ length: 4000 }, (_, i) => `addr add 10.${i >> 8}.${i & 255}.1/32 dev lo`);
+    namespace.run('sh', '-c', `echo '${lines.join('\n')}' | ip -batch -`);
+    await eventually('all of them', () => addresses(link(facts(), 'lo')).length >= 4001);
+    // Gathered, not told one by one.
+    expect(told()).toBeLessThan(1000);
+  });
+
+  it('routes that others write in masses are not worth a word', async () => {
+    const { in: namespace, facts, told } = await watched();
+    const before = told();
+    const lines = Array.from({ length: 2000 }, (_, i) => `route add 10.${i >> 8}.${i & 255}.0/24 dev lo`);
+    namespace.run('sh', '-c', `echo '${lines.join('\n')}' | ip -batch -`);
+    namespace.ip('addr', 'add', '192.0.2.1/32', 'dev', 'lo');
+    await eventually('the address', () => addresses(link(facts(), 'lo')).includes('192.0.2.1/32'));
+    expect(told() - before).toBe(1);
+  });
+});
+
+describe('a thread that cannot work', () => {
+  it('is said, and the host is looked at again and again instead', async () => {
+    const clock = new ManualClock();
+    const { watch, thread, log } = begin('no-such-namespace', clock as never);
+    await watch.listen(thread);
+    expect(log.lines.map(({ event, fields }) => [event, fields['detail']])).toEqual([
+      [
+        'links and addresses of the host cannot be watched',
+        expect.stringMatching(
+          /^open \/run\/netns\/no-such-namespace: .* \(ENOENT\); looking at it every 2000 ms instead$/,
+        ),
+      ],
+    ]);
+    expect(clock.pending).toBe(1);
+    expect(link(watch.facts, 'lo')).toBeDefined();
+  });
+});
