@@ -3,42 +3,55 @@
  * requests and neighbour solicitations with a source option, for the rows and until the deadlines in its maps.
  * Whatever it does not answer it passes on untouched, to the stack and to the packet sockets.
  *
- * Who sees a frame that it answered: `__netif_receive_skb_core` runs the ETH_P_ALL taps before tcx, and the sockets
- * bound to one protocol after it. So a socket bound to ETH_P_ARP or ETH_P_IPV6 never sees an answered frame, and the
- * worker, which has only such sockets, answers whatever reaches it and needs no word about what the kernel answers.
+ * Who sees a frame that it answered: sockets bound to ETH_P_ALL do, since their taps come before the tcx hook;
+ * sockets bound to one protocol never do, since they come after it (Linux 6.18, measured with both, and as
+ * `__netif_receive_skb_core` has it). So the worker, whose sockets are bound to ETH_P_ARP and ETH_P_IPV6, answers
+ * whatever reaches it, needs no word about what the kernel answers, and nothing is answered twice. Claims and answers
+ * of other stations always reach it. A row in `hold` that it gives up it has to clear here too, at once, with
+ * `rowClearer`; the main thread says so again with `yielded`.
+ *
+ * Deadlines are nanoseconds of CLOCK_BOOTTIME in a map, compared for every frame: the program falls silent by itself.
+ * They are written as 8 octets, lowest first; a reader in between sees no later time than the old and the new one.
  */
+import { existsSync, unlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { IpAddress } from '../net/ip.ts';
-import type { Mac } from '../net/mac.ts';
+import { Mac } from '../net/mac.ts';
+import type { OwnedRow, ResponderDeadlines, ResponderLink } from '../runtime/responder.ts';
+import { assemble } from './bpf-assembler.ts';
+import {
+  entries,
+  findPins,
+  layoutsIn,
+  leavePlaces,
+  type PinPlaces,
+  type Pins,
+  removeLayout,
+} from './bpf-filesystem.ts';
+import { type Bpf, isDenied, loadBpf, ProgramRefused } from './bpf-syscall.ts';
+import { SystemError } from './libc.ts';
+import {
+  type Answers,
+  deadlineValue,
+  keyOf,
+  layoutVersion,
+  linkValue,
+  type MapName,
+  type Maps,
+  mapShapes,
+  modeValue,
+  readAnswers,
+  readKey,
+  readMode,
+  rowKey,
+  word,
+} from './tcx-maps.ts';
+import { tcxProgram } from './tcx-program.ts';
 
-export interface TcxLink {
-  readonly name: string;
-  readonly index: number;
-  readonly mac: Mac;
-}
-
-export interface TcxRow {
-  /** Index of the link. */
+/** Of one row, since it was programmed first, by this process or one before it. */
+export interface TcxCounter extends Answers {
   readonly link: number;
   readonly address: IpAddress;
-  readonly mode: 'session' | 'hold';
-}
-
-export interface TcxCounter {
-  readonly link: number;
-  readonly address: IpAddress;
-  /** Answers since the row was programmed first, by this process or one before it. */
-  readonly answers: bigint;
-  /** CLOCK_BOOTTIME of the last one, and who asked. */
-  readonly last: { readonly atMs: number; readonly address: IpAddress; readonly mac: Mac } | undefined;
-}
-
-export interface TcxPlaces {
-  /** Where the host's bpffs is, if it is: `/sys/fs/bpf`. */
-  readonly host?: string;
-  /** A directory where Herald may mount a bpffs when the host has none. */
-  readonly own?: string;
-  /** What Herald's directory in the bpffs is called. One for each network namespace: links are numbered in theirs. */
-  readonly name: string;
 }
 
 /** `bpf-denied`: no CAP_BPF or CAP_NET_ADMIN; `bpf-absent`, `tcx-absent`: kernel before 6.6 or built without. */
@@ -55,55 +68,280 @@ export class TcxUnavailable extends Error {
   }
 }
 
+const EINVAL = 22;
+/** No interface has it: attaching there tells a kernel with tcx, which looks for the interface, from one without. */
+const NO_INTERFACE = 0x7fff_ffff;
+const LINK_PIN = 'link-';
+
+interface Attached {
+  /** Descriptor of the tcx link. */
+  readonly fd: number;
+  readonly mac: Mac;
+}
+
 export class TcxDatapath {
+  readonly #bpf: Bpf;
+  readonly #places: PinPlaces;
+  readonly #maps: Maps;
+  readonly #program: number;
+  /** By index. */
+  readonly #links = new Map<number, Attached>();
+  /** What the kernel has, by the text of the key. */
+  readonly #rows = new Map<string, OwnedRow>();
+  #programmed = false;
+
+  /** The directory of the pins, or why there is none: then everything ends with this process. */
+  readonly pins: Pins;
+
   /**
    * Maps and program are there on return, those of the process before this one where it left some: its links go on
    * answering its rows until its deadlines. Nothing is attached or changed until `links`, `program` and `deadlines`.
    * Throws TcxUnavailable.
    */
-  static async open(_places: TcxPlaces): Promise<TcxDatapath> {
-    throw new TcxUnavailable('tcx-absent', 'the in-kernel path is not written yet');
+  static async open(places: PinPlaces): Promise<TcxDatapath> {
+    const bpf = await loadBpf();
+    if (bpf === undefined) throw new TcxUnavailable('machine-unknown', `bpf(2) has no known number on ${process.arch}`);
+    try {
+      const pins = await findPins(places, layoutVersion);
+      const maps = openMaps(bpf, pins);
+      const program = bpf.loadProgram('herald_l2', assemble(tcxProgram(maps)));
+      demandTcx(bpf, program);
+      return new TcxDatapath(bpf, places, pins, maps, program);
+    } catch (error) {
+      throw unavailable(error);
+    }
   }
 
-  /** The directory of the pins, or why there is none: then everything ends with this process. */
-  readonly pins: { readonly directory: string } | { readonly unpinned: string } = { unpinned: '' };
+  private constructor(bpf: Bpf, places: PinPlaces, pins: Pins, maps: Maps, program: number) {
+    this.#bpf = bpf;
+    this.#places = places;
+    this.pins = pins;
+    this.#maps = maps;
+    this.#program = program;
+    for (const key of bpf.keys(maps.rows, mapShapes.rows)) {
+      const value = new Uint8Array(mapShapes.rows.valueBytes);
+      const mode = bpf.lookup(maps.rows, key, value) ? readMode(value) : undefined;
+      if (mode !== undefined) this.#rows.set(textOf(key), { ...readKey(key), mode });
+    }
+  }
 
-  /** Descriptor of the map of rows, for `yieldRow` in another thread of this process. */
-  readonly rowsFd: number = -1;
+  /** Descriptor of the map of rows, for `rowClearer` in another thread of this process. */
+  get rowsFd(): number {
+    return this.#maps.rows;
+  }
 
   /** Rows in the kernel now: what `program` set, or before its first call what was found. */
-  rows(): readonly TcxRow[] {
-    return [];
+  rows(): readonly OwnedRow[] {
+    return [...this.#rows.values()];
   }
 
   /** Whole set; those that went are detached. Per link why it cannot be attached; a link that is has no entry. */
-  links(_all: readonly TcxLink[]): ReadonlyMap<number, string> {
-    return new Map();
+  links(all: readonly ResponderLink[]): ReadonlyMap<number, string> {
+    const wanted = new Map(all.map(link => [link.index, link]));
+    for (const index of this.#links.keys()) if (!wanted.has(index)) this.#detach(index);
+    for (const pin of this.#linkPins()) {
+      const index = Number(basename(pin).slice(LINK_PIN.length));
+      if (!wanted.has(index)) this.#endPinned(pin);
+    }
+    const problems = new Map<number, string>();
+    for (const link of wanted.values())
+      try {
+        this.#attach(link);
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        problems.set(link.index, error.message);
+      }
+    return problems;
   }
 
   /** Whole set, diffed inside. The first call also ends what a process with another layout of maps left. */
-  program(_rows: readonly TcxRow[]): void {}
+  program(rows: readonly OwnedRow[]): void {
+    const { rows: map, answers } = this.#maps;
+    const wanted = new Map(rows.map(row => [textOf(keyOf(row)), row]));
+    for (const [text, row] of this.#rows) if (!wanted.has(text)) this.yielded(row.link, row.address);
+    for (const [text, row] of wanted) {
+      const before = this.#rows.get(text);
+      if (before?.mode === row.mode) continue;
+      const key = keyOf(row);
+      if (before === undefined) this.#bpf.update(answers, key, new Uint8Array(mapShapes.answers.valueBytes));
+      this.#bpf.update(map, key, modeValue(row.mode));
+      this.#rows.set(text, row);
+    }
+    if (this.#programmed) return;
+    this.#programmed = true;
+    this.#endOtherLayouts();
+  }
 
   /** CLOCK_BOOTTIME milliseconds; 0 is silence. Takes effect with the next frame. */
-  deadlines(_deadlines: { readonly sessionMs: number; readonly holdMs: number }): void {}
+  deadlines({ sessionMs, holdMs }: ResponderDeadlines): void {
+    this.#bpf.update(this.#maps.deadlines, modeValue('session'), deadlineValue(sessionMs));
+    this.#bpf.update(this.#maps.deadlines, modeValue('hold'), deadlineValue(holdMs));
+  }
 
   /** A row that the worker cleared: forgotten here as well, so that the next `program` with it writes it anew. */
-  yielded(_link: number, _address: IpAddress): void {}
+  yielded(link: number, address: IpAddress): void {
+    const key = keyOf({ link, address });
+    this.#bpf.remove(this.#maps.rows, key);
+    this.#bpf.remove(this.#maps.answers, key);
+    this.#rows.delete(textOf(key));
+  }
 
   counters(): readonly TcxCounter[] {
-    return [];
+    const value = new Uint8Array(mapShapes.answers.valueBytes);
+    return [...this.#rows.values()].flatMap(({ link, address }) =>
+      this.#bpf.lookup(this.#maps.answers, keyOf({ link, address }), value)
+        ? [{ link, address, ...readAnswers(value) }]
+        : [],
+    );
   }
 
   /** `keep` leaves pinned links answering until their deadlines; otherwise nothing stays. */
-  close(_options: { readonly keep: boolean }): void {}
+  async close({ keep }: { readonly keep: boolean }): Promise<void> {
+    for (const [index, { fd }] of this.#links)
+      if (keep) this.#bpf.close(fd);
+      else this.#detach(index);
+    for (const fd of [this.#program, ...Object.values(this.#maps)]) this.#bpf.close(fd);
+    this.#links.clear();
+    if (!keep) await removeTcx(this.#places);
+  }
+
+  #attach({ index, mac }: ResponderLink): void {
+    const before = this.#links.get(index);
+    if (before === undefined || !Mac.equals(before.mac, mac))
+      this.#bpf.update(this.#maps.links, word(index), linkValue(mac));
+    if (before !== undefined && this.#bpf.linkIfindex(before.fd) === index) {
+      this.#links.set(index, { fd: before.fd, mac });
+      return;
+    }
+    // The interface that had this index is gone, and its tcx link with it.
+    if (before !== undefined) this.#detach(index);
+    this.#bpf.update(this.#maps.links, word(index), linkValue(mac));
+    this.#links.set(index, { fd: this.#takeOver(index) ?? this.#create(index), mac });
+  }
+
+  /** The link a process before this one pinned, its program replaced by ours; undefined when there is none alive. */
+  #takeOver(index: number): number | undefined {
+    const pin = this.#pinOf(index);
+    const fd = pin === undefined ? undefined : this.#bpf.open(pin);
+    if (pin === undefined || fd === undefined) return undefined;
+    if (this.#bpf.linkIfindex(fd) === index) {
+      this.#bpf.replaceProgram(fd, this.#program);
+      return fd;
+    }
+    this.#bpf.close(fd);
+    unlinkSync(pin);
+    return undefined;
+  }
+
+  #create(index: number): number {
+    const fd = this.#bpf.attach(this.#program, index);
+    const pin = this.#pinOf(index);
+    if (pin !== undefined) this.#bpf.pin(fd, pin);
+    return fd;
+  }
+
+  #detach(index: number): void {
+    const attached = this.#links.get(index);
+    this.#links.delete(index);
+    const pin = this.#pinOf(index);
+    if (pin !== undefined && existsSync(pin)) this.#endPinned(pin);
+    if (attached !== undefined) this.#bpf.close(attached.fd);
+    this.#bpf.remove(this.#maps.links, word(index));
+  }
+
+  #endPinned(pin: string): void {
+    endPinned(this.#bpf, pin);
+  }
+
+  #linkPins(): string[] {
+    return 'directory' in this.pins ? entries(this.pins.directory).filter(isLinkPin) : [];
+  }
+
+  #pinOf(index: number): string | undefined {
+    return 'directory' in this.pins ? join(this.pins.directory, `${LINK_PIN}${index}`) : undefined;
+  }
+
+  #endOtherLayouts(): void {
+    if (!('directory' in this.pins)) return;
+    for (const layout of entries(dirname(this.pins.directory))) {
+      if (layout === this.pins.directory) continue;
+      for (const pin of entries(layout).filter(isLinkPin)) this.#endPinned(pin);
+      removeLayout(layout);
+    }
+  }
+}
+
+function openMaps(bpf: Bpf, pins: Pins): Maps {
+  const open = (name: MapName): number => {
+    const pin = 'directory' in pins ? join(pins.directory, name) : undefined;
+    const found = pin === undefined ? undefined : bpf.open(pin);
+    if (found !== undefined) return found;
+    const made = bpf.createMap(mapShapes[name]);
+    if (pin !== undefined) bpf.pin(made, pin);
+    return made;
+  };
+  return { rows: open('rows'), deadlines: open('deadlines'), links: open('links'), answers: open('answers') };
+}
+
+/** Throws the kernel's answer to a link on an interface that is not there: EINVAL where it knows no such links. */
+function demandTcx(bpf: Bpf, program: number): void {
+  try {
+    bpf.close(bpf.attach(program, NO_INTERFACE));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.errno === EINVAL)
+      throw new TcxUnavailable('tcx-absent', 'the kernel has no tcx links: they came with 6.6');
+    if (isDenied(error)) throw error;
+  }
+}
+
+function unavailable(error: unknown): unknown {
+  if (error instanceof ProgramRefused) return new TcxUnavailable('program-refused', error.message);
+  if (!(error instanceof SystemError)) return error;
+  if (isDenied(error)) return new TcxUnavailable('bpf-denied', `${error.message}: it takes CAP_BPF and CAP_NET_ADMIN`);
+  return new TcxUnavailable('bpf-absent', error.message);
 }
 
 /** Clears one row at once, from whichever thread; `address` is 4 or 16 octets. One that is gone already is fine. */
-export async function rowClearer(_rowsFd: number): Promise<(link: number, address: Uint8Array) => void> {
-  return () => {};
+export async function rowClearer(rowsFd: number): Promise<(link: number, address: Uint8Array) => void> {
+  const bpf = await loadBpf();
+  return (link, address) => void bpf?.remove(rowsFd, rowKey(link, address));
 }
 
-/** Detaches and unlinks all that is pinned in these places, and unmounts Herald's own bpffs. What went, by path. */
-export async function removeTcx(_places: TcxPlaces): Promise<readonly string[]> {
-  return [];
+/**
+ * Detaches and unlinks all that is pinned in these places, of whatever layout, and unmounts Herald's own bpffs. The
+ * paths that went. Also where another process still has the links open: they are detached all the same.
+ */
+export async function removeTcx(places: PinPlaces): Promise<readonly string[]> {
+  const bpf = await loadBpf();
+  const gone: string[] = [];
+  for (const layout of layoutsIn(places)) {
+    gone.push(...entries(layout));
+    for (const pin of entries(layout).filter(isLinkPin)) if (bpf !== undefined) endPinned(bpf, pin);
+    removeLayout(layout);
+  }
+  await leavePlaces(places);
+  return gone;
+}
+
+function isLinkPin(path: string): boolean {
+  return basename(path).startsWith(LINK_PIN);
+}
+
+/** Without the capabilities to detach it, the link ends with its last descriptor. */
+function endPinned(bpf: Bpf, pin: string): void {
+  try {
+    const fd = bpf.open(pin);
+    if (fd !== undefined) {
+      bpf.detach(fd);
+      bpf.close(fd);
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
+  unlinkSync(pin);
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('latin1');
 }
