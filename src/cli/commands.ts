@@ -11,6 +11,18 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'run the control plane from a folder of manifests',
     load: async () => (await import('./run.ts')).run,
   },
+  operator: {
+    summary: 'the part of the control plane that a cluster has one of',
+    load: async () => (await import('./operator.ts')).operator,
+  },
+  agent: {
+    summary: 'the part of the control plane that every node has',
+    load: async () => (await import('./agent.ts')).agent,
+  },
+  install: {
+    summary: 'print what a cluster needs to run Herald, for kubectl',
+    load: async () => (await import('./install.ts')).install,
+  },
   status: {
     summary: 'what a running Herald holds and what it is doing',
     load: async () => (await import('./status.ts')).status,

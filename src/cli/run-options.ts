@@ -27,7 +27,11 @@ export const runOptions = {
     value: 'DIR',
     about: 'where statuses, leases and allocations are kept',
   },
-  node: { type: 'string', value: 'NAME', about: 'the node whose agent this is (default: this host’s name)' },
+  node: {
+    type: 'string',
+    value: 'NAME',
+    about: 'the node whose agent this is (default: NODE_NAME of the environment, else this host’s name)',
+  },
   roles: {
     type: 'string',
     default: roles.join(','),
@@ -127,8 +131,8 @@ export function runSettings(options: OptionValues<typeof runOptions>): RunSettin
     socketPath: options.socket ?? `${options.state}/${socketName}`,
     listen: options.listen === 'off' ? undefined : parseListen(options.listen),
     roles: parseRoles(options.roles),
-    node: options.node ?? hostname(),
-    nodeIsNamed: options.node !== undefined,
+    node: options.node ?? process.env['NODE_NAME'] ?? hostname(),
+    nodeIsNamed: (options.node ?? process.env['NODE_NAME']) !== undefined,
     restartGraceMs: durationOption('restart-grace', options['restart-grace']),
     control: {
       ...controlDefaults,

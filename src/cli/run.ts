@@ -7,7 +7,7 @@ import { HttpServer, jsonAnswer, textAnswer } from '../runtime/http.ts';
 import { createLog, logLevels } from '../runtime/log.ts';
 import { Metrics } from '../runtime/metrics.ts';
 import type { Log } from '../runtime/ports.ts';
-import { defineCommand, type ExitCode, orCommandError } from './command.ts';
+import { type Context, defineCommand, type ExitCode, type OptionValues, orCommandError } from './command.ts';
 import { explainRoutes } from './explain-routes.ts';
 import { ipamRoutes } from './ipam-routes.ts';
 import { allocatedRows, joinViews } from './report.ts';
@@ -28,15 +28,19 @@ is kept in the state folder and survives whatever happens. Several processes may
   herald run --manifests /etc/herald/manifests --node node-1
   herald run --manifests /etc/herald/manifests --node node-2 --roles agent --state /var/lib/herald`,
   options: runOptions,
-  async run(context) {
-    const settings = runSettings(context.options);
-    const level = logLevels.find(each => each === context.options['log-level']) ?? 'info';
-    const log = createLog({ level, pretty: process.stderr.isTTY === true });
-    return await (context.options.once
-      ? runOnce(settings, log, context.options.output, context.streams, context.signal)
-      : serve(settings, log, context.signal));
-  },
+  run: context => runRoles(context.options, context),
 });
+
+/** What `run`, `operator` and `agent` do. */
+export async function runRoles(
+  options: OptionValues<typeof runOptions>,
+  { streams, signal }: Pick<Context, 'streams' | 'signal'>,
+): Promise<ExitCode> {
+  const settings = runSettings(options);
+  const level = logLevels.find(each => each === options['log-level']) ?? 'info';
+  const log = createLog({ level, pretty: process.stderr.isTTY === true });
+  return await (options.once ? runOnce(settings, log, options.output, streams, signal) : serve(settings, log, signal));
+}
 
 async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Promise<ExitCode> {
   const clock = systemClock;

@@ -52,7 +52,8 @@ export class HttpServer {
 
   /** Rejects with the system's error when the address cannot be had. Resolves to the port, which matters for port 0. */
   async listenTcp(host: string, port: number): Promise<number> {
-    await this.#listen(() => this.#server.listen({ host, port }));
+    // Without a host Node takes 0.0.0.0 where the kernel has no IPv6.
+    await this.#listen(() => this.#server.listen(host === '::' ? { port } : { host, port }));
     const address = this.#server.address();
     return typeof address === 'object' && address !== null ? address.port : port;
   }
