@@ -1,0 +1,124 @@
+/**
+ * What the Leases of announcements on local networks say, as values: a node's session, and who owns the addresses of a
+ * group of Services. The argument that there is one owner (ownership.ts) rests on what is written here.
+ */
+
+/** A Lease as it is in the store. */
+export interface SeenLease {
+  readonly name: string;
+  readonly resourceVersion: string;
+  /** spec.holderIdentity; empty: nobody. */
+  readonly holder: string;
+  /** spec.preferredHolder; empty: unsaid. */
+  readonly preferred: string;
+  /** spec.leaseDurationSeconds. */
+  readonly durationMs: number | undefined;
+  /** metadata.annotations, at least those that begin with `herald.io/`. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A Lease as it is to be written; the writer adds kind, namespace, renewTime and the like. */
+export interface LeaseContent {
+  readonly name: string;
+  readonly holder: string;
+  readonly preferred: string;
+  readonly durationMs: number;
+  /** Replace those that begin with `herald.io/`. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A node's word that it is there, renewed all the time. */
+export interface Session {
+  readonly node: string;
+  /** Names one unbroken life, for ever: a session that ended is never had again. */
+  readonly id: string;
+  /** The process that runs it. A process that comes back in time goes on with the session of the one before. */
+  readonly instance: string;
+  /** Over for good: its node let go of it, or another one saw it expire. */
+  readonly over: boolean;
+  /** Without a renewal, others may end it after this long. */
+  readonly durationMs: number;
+}
+
+/** Who owns a group's addresses. */
+export interface Ownership {
+  /** Its holder; of one that was let go, the node that did so. */
+  readonly node: string;
+  /** The holder's session; undefined: written by something else, such as Cilium, and as good as its own renewals. */
+  readonly session: string | undefined;
+  /** The process that wrote it. */
+  readonly instance: string;
+  /** Let go: `node` has fallen silent. */
+  readonly released: boolean;
+  /** Who is to have it next; empty: unsaid. */
+  readonly preferred: string;
+  /** In their canonical text, ascending. What the holder answers for, or is about to. */
+  readonly addresses: readonly string[];
+  readonly durationMs: number | undefined;
+}
+
+const SESSION_PREFIX = 'herald-l2-session-';
+const OWNERSHIP_PREFIX = 'cilium-l2announce-';
+const SESSION = 'herald.io/l2-session';
+const INSTANCE = 'herald.io/l2-instance';
+const NODE = 'herald.io/l2-node';
+const ADDRESSES = 'herald.io/l2-addresses';
+/** A renewal has to differ from the one before, or a store may take it for none. */
+const BEAT = 'herald.io/l2-beat';
+
+export const Session = {
+  nameOf(node: string): string {
+    return `${SESSION_PREFIX}${node}`;
+  },
+
+  /** Undefined for a Lease that is no session, or one whose marks somebody took off. */
+  read(lease: SeenLease): Session | undefined {
+    if (!lease.name.startsWith(SESSION_PREFIX)) return undefined;
+    const { [SESSION]: id, [INSTANCE]: instance = '' } = lease.annotations;
+    if (id === undefined || lease.durationMs === undefined) return undefined;
+    const node = lease.name.slice(SESSION_PREFIX.length);
+    return { node, id, instance, over: lease.holder !== node, durationMs: lease.durationMs };
+  },
+
+  /** `more`: other annotations that the node tells the others by. */
+  write(session: Session, beat: number, more: Readonly<Record<string, string>> = {}): LeaseContent {
+    const { node, id, instance, over, durationMs } = session;
+    return {
+      name: Session.nameOf(node),
+      holder: over ? '' : node,
+      preferred: '',
+      durationMs,
+      annotations: { ...more, [SESSION]: id, [INSTANCE]: instance, [BEAT]: String(beat) },
+    };
+  },
+};
+
+export const Ownership = {
+  /** Undefined for a Lease that is no ownership. */
+  read(lease: SeenLease): Ownership | undefined {
+    if (!lease.name.startsWith(OWNERSHIP_PREFIX)) return undefined;
+    const { [SESSION]: session, [INSTANCE]: instance = '', [NODE]: node, [ADDRESSES]: list = '' } = lease.annotations;
+    // Somebody else wrote over it, and left our marks where they were.
+    const foreign = session === undefined || (lease.holder !== '' && lease.holder !== node);
+    return {
+      node: foreign ? lease.holder : (node ?? ''),
+      session: foreign ? undefined : session,
+      instance,
+      released: lease.holder === '',
+      preferred: lease.preferred,
+      addresses: list === '' ? [] : list.split(','),
+      durationMs: lease.durationMs,
+    };
+  },
+
+  write(name: string, ownership: Ownership & { readonly session: string; readonly durationMs: number }): LeaseContent {
+    const { node, session, instance, released, preferred, addresses, durationMs } = ownership;
+    return {
+      name,
+      holder: released ? '' : node,
+      preferred,
+      durationMs,
+      annotations: { [SESSION]: session, [INSTANCE]: instance, [NODE]: node, [ADDRESSES]: addresses.join(',') },
+    };
+  },
+};
