@@ -188,7 +188,7 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
     'octets after the message': neighborFrame({ ...solicit, length: 87 }),
     'fewer octets than the header says': neighborFrame(solicit).subarray(0, 85),
     'a longer payload than there is': altered(neighborFrame(solicit), [19, 40]),
-    'little more than the Ethernet header': neighborFrame(solicit).subarray(0, 20),
+    'the headers alone': neighborFrame(solicit).subarray(0, 54),
   };
 
   it.each(Object.entries(arpPassed))('passes on %s', (_, frame) => expectPassed(frame));
