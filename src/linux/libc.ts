@@ -34,6 +34,8 @@ export interface Libc extends EventCalls {
   recvfrom(fd: number, into: Uint8Array, address: Uint8Array): number | undefined;
   /** Sends on a socket that is bound to where it sends. The kernel's error number, 0 when it took the octets. */
   send(fd: number, bytes: Uint8Array, length: number): number;
+  /** CLOCK_BOOTTIME in milliseconds and fractions: goes on while the machine sleeps. */
+  boottimeMs(): number;
   /** Index of a network interface in this thread's namespace, or 0 when there is none of that name. */
   ifNameToIndex(name: string): number;
   /** The address of a buffer as a number for a C structure. The caller keeps the buffer alive while C may look. */
@@ -61,6 +63,7 @@ const EPOLL_CTL_ADD = 1;
 const EPOLLIN = 1;
 /** struct epoll_event { u32 events; u64 data } is packed on x86-64 and nowhere else. */
 const [EPOLL_EVENT_SIZE, EPOLL_DATA_AT] = process.arch === 'x64' ? [12, 4] : [16, 8];
+const CLOCK_BOOTTIME = 7;
 const EINTR = 4;
 const EAGAIN = 11;
 
@@ -83,6 +86,7 @@ async function bindLibc(): Promise<Libc> {
   const sendto = c.func('long sendto(int, const void *, size_t, int, const void *, unsigned int)');
   const recvfrom = c.func('long recvfrom(int, void *, size_t, int, void *, void *)');
   const send = c.func('long send(int, const void *, size_t, int)');
+  const clockGettime = c.func('int clock_gettime(int, void *)');
   const ifNameToIndex = c.func('unsigned int if_nametoindex(const char *)');
 
   const errno = () => koffi.errno();
@@ -91,6 +95,8 @@ async function bindLibc(): Promise<Libc> {
     return result;
   };
   const length = new Uint32Array(1);
+  /** struct timespec: two 64-bit numbers, their lower halves first. */
+  const time = new Uint32Array(4);
 
   return {
     socket: (domain, type, protocol) => checked('socket', socket(domain, type, protocol)),
@@ -120,6 +126,10 @@ async function bindLibc(): Promise<Libc> {
       return Number(send(fd, bytes, octets, MSG_DONTWAIT | MSG_NOSIGNAL)) < 0 ? errno() : 0;
     },
     ...bindEvents(c, errno, checked),
+    boottimeMs() {
+      clockGettime(CLOCK_BOOTTIME, time);
+      return ((time[0] as number) + (time[1] as number) * 2 ** 32) * 1000 + (time[2] as number) / 1e6;
+    },
     ifNameToIndex: name => ifNameToIndex(name),
     addressOf: buffer => koffi.address(buffer),
   };
