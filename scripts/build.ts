@@ -17,7 +17,11 @@ mkdirSync(`${stage}/bin`, { recursive: true });
 
 const bundle = await rolldown({
   // The program and its threads, which it finds by these names.
-  input: { main: `${root}src/main.ts`, 'nl-worker': `${root}src/linux/nl-worker.ts` },
+  input: {
+    main: `${root}src/main.ts`,
+    'nd-worker': `${root}src/linux/nd-worker.ts`,
+    'nl-worker': `${root}src/linux/nl-worker.ts`,
+  },
   platform: 'node',
   external: ['koffi'],
   cwd: root,
