@@ -6,6 +6,8 @@
  * Every deadline is CLOCK_BOOTTIME in milliseconds, which goes on while the machine sleeps: what was proved before a
  * suspend does not hold after it.
  */
+import type { Deadlines, OwnedRow } from '../l2/address-table.ts';
+import type { Heard } from '../l2/responder.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 
@@ -16,32 +18,6 @@ export interface ResponderLink {
   readonly index: number;
   /** What answers carry. */
   readonly mac: Mac;
-}
-
-/** An address answered for on one link. */
-export interface OwnedRow {
-  /** Index of one of the links. */
-  readonly link: number;
-  readonly address: IpAddress;
-  /** Which of the two deadlines silences it. A row in `hold` is also given up as soon as somebody contradicts it. */
-  readonly mode: 'session' | 'hold';
-}
-
-/** Each only ever as late as its caller proved; what is past is silent. */
-export interface ResponderDeadlines {
-  readonly sessionMs: number;
-  readonly holdMs: number;
-}
-
-/** Another station spoke for an address that is owned here. */
-export interface Heard {
-  readonly address: IpAddress;
-  readonly link: number;
-  readonly mac: Mac;
-  /** `claim`: gratuitous ARP, unsolicited advertisement; `answer`: it answered somebody who asked. */
-  readonly kind: 'claim' | 'answer';
-  /** The row was in `hold` and is silent already. */
-  readonly yielded: boolean;
 }
 
 export type Datapath = 'ebpf' | 'socket';
@@ -85,10 +61,15 @@ export interface ResponderStatus {
 export interface Responder {
   /** Links to listen on: the whole set; those that are no longer in it are closed. */
   links(all: readonly ResponderLink[]): void;
-  /** Rows to answer for: the whole set, diffed inside. In force when it returns. */
+  /**
+   * Rows to answer for or listen to: the whole set, diffed inside. In force when it returns. What a former process left
+   * in the kernel stays as it is until the first call.
+   */
   own(rows: readonly OwnedRow[]): void;
   /** In force when it returns: an earlier deadline than before silences at once. */
-  deadlines(deadlines: ResponderDeadlines): void;
+  deadlines(deadlines: Deadlines): void;
+  /** What a former process left in the kernel is not answered beyond this; never raises a deadline. */
+  cap(sessionMs: number): void;
   /** Sends one Ethernet frame as it is; a link that is not there swallows it. */
   send(link: number, frame: Uint8Array): void;
   status(): ResponderStatus;
