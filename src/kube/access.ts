@@ -116,7 +116,9 @@ export interface AccessRule {
 
 /** Sorted by group, resource and namespace; the least that the role works with. */
 export function accessRules(role: Role, place: Place): readonly AccessRule[] {
-  const rules = interestsOf(new Set([role]), place).map(({ kind, namespace }) => rule(kind, '', ['list', 'watch'], namespace));
+  const rules = interestsOf(new Set([role]), place).map(({ kind, namespace }) =>
+    rule(kind, '', ['list', 'watch'], namespace),
+  );
   for (const kind of statuses[role]) rules.push(rule(kind, '/status', ['patch'], undefined));
   for (const kind of objects[role]) {
     const isLease = kind === 'Lease';
@@ -137,7 +139,12 @@ export function accessRules(role: Role, place: Place): readonly AccessRule[] {
   return merged(rules);
 }
 
-function rule(kind: KindName, subresource: string, verbs: readonly string[], namespace: string | undefined): AccessRule {
+function rule(
+  kind: KindName,
+  subresource: string,
+  verbs: readonly string[],
+  namespace: string | undefined,
+): AccessRule {
   const { group, plural } = kinds[kind];
   return { group, resource: `${plural}${subresource}`, verbs, namespace };
 }

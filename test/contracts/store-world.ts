@@ -89,11 +89,16 @@ export class Fixture {
     for (const each of this.#open.splice(0)) await each.close();
   }
 
-  names(): string[] {
+  /** What users made: an API server has a Service of its own. */
+  services(): readonly Service[] {
     return this.store
       .snapshot()
       .list('Service')
-      .map(each => each.metadata.name);
+      .filter(({ metadata }) => metadata.name !== 'kubernetes');
+  }
+
+  names(): string[] {
+    return this.services().map(each => each.metadata.name);
   }
 
   seen(name = 'web'): Service | undefined {

@@ -41,12 +41,11 @@ function snapshotRules(on: Fixture): void {
     it('hold what users make, sorted by namespace and name', async () => {
       await on.applied(service('web'), service('api'), service('db', {}, 'a'));
       await until('all three', () => on.names().length === 3);
-      expect(
-        on.store
-          .snapshot()
-          .list('Service')
-          .map(each => `${each.metadata.namespace}/${each.metadata.name}`),
-      ).toEqual(['a/db', 'default/api', 'default/web']);
+      expect(on.services().map(each => `${each.metadata.namespace}/${each.metadata.name}`)).toEqual([
+        'a/db',
+        'default/api',
+        'default/web',
+      ]);
     });
 
     it('are the same value until something changes', async () => {
@@ -117,7 +116,8 @@ function statusRules(on: Fixture): void {
       await on.applied(service('web'));
       expect(await on.store.applyStatus(web, 'one', ingress('192.0.2.1'))).toBe(true);
       await until('it in the snapshot', () => on.seen()?.status.ingress.length === 1);
-      expect(at(await on.store.read(web), 'status')).toEqual(ingress('192.0.2.1'));
+      // A store may add what the API defaults, such as ipMode.
+      expect(at(await on.store.read(web), 'status')).toMatchObject(ingress('192.0.2.1'));
     });
 
     it('are written once: the same again is nothing to write', async () => {
