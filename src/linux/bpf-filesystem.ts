@@ -32,7 +32,7 @@ const MS_NOEXEC = 8;
 const MNT_DETACH = 2;
 
 /** The place that has pins of ours already, else the first where they can be. */
-export async function findPins(places: PinPlaces, layout: string): Promise<Pins> {
+export function findPins(mounts: Mounts, places: PinPlaces, layout: string): Pins {
   const roots = [places.host, places.own];
   const mounted = roots.filter(isBpffs);
   const problems: string[] = [];
@@ -48,7 +48,8 @@ export async function findPins(places: PinPlaces, layout: string): Promise<Pins>
   if (mounted.includes(places.own)) return { unpinned: problems.join('; ') };
   try {
     const directory = join(places.own, places.name, layout);
-    await mountBpffs(places.own);
+    mkdirSync(places.own, { recursive: true, mode: 0o700 });
+    mounts.mount(places.own);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     return { directory };
   } catch (error) {
@@ -77,10 +78,10 @@ export function removeLayout(directory: string): void {
 }
 
 /** Takes Herald's directory away, which has to be without layouts, and Herald's own bpffs when it is empty then. */
-export async function leavePlaces({ host, own, name }: PinPlaces): Promise<void> {
+export function leavePlaces(mounts: Mounts, { host, own, name }: PinPlaces): void {
   for (const root of [host, own]) if (isBpffs(root) && existsSync(join(root, name))) rmdirSync(join(root, name));
   if (own === host || !isBpffs(own) || readdirSync(own).some(isOurs)) return;
-  (await mountCalls()).umount2(own);
+  mounts.unmount(own);
   rmdirSync(own);
 }
 
@@ -93,22 +94,24 @@ function isBpffs(path: string): boolean {
   return existsSync(path) && Number(statfsSync(path).type) === BPF_FS_MAGIC;
 }
 
-async function mountBpffs(at: string): Promise<void> {
-  mkdirSync(at, { recursive: true, mode: 0o700 });
-  (await mountCalls()).mount(at);
+/** Throw SystemError. */
+export interface Mounts {
+  mount(at: string): void;
+  unmount(at: string): void;
 }
 
-async function mountCalls() {
+/** Rejects when koffi has no build for this machine. */
+export async function loadMounts(): Promise<Mounts> {
   const { default: koffi } = await import('koffi');
   const libc = koffi.load('libc.so.6');
   const mount = libc.func('int mount(const char *, const char *, const char *, unsigned long, const char *)');
   const umount2 = libc.func('int umount2(const char *, int)');
   return {
-    mount(at: string): void {
+    mount(at) {
       if (mount('bpf', at, 'bpf', MS_NOSUID | MS_NODEV | MS_NOEXEC, 'mode=0700') < 0)
         throw new SystemError(`mount(bpf, ${at})`, koffi.errno());
     },
-    umount2(at: string): void {
+    unmount(at) {
       if (umount2(at, MNT_DETACH) < 0) throw new SystemError(`umount(${at})`, koffi.errno());
     },
   };

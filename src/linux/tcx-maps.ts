@@ -1,5 +1,5 @@
 /**
- * What the in-kernel responder and its agent share: the layouts of the four maps. Numbers are in the machine's order,
+ * What the in-kernel responder and its agent share: the layouts of the maps. Numbers are in the machine's order,
  * which is little-endian; addresses and MACs are in network order, an IPv4 address in its mapped IPv6 form.
  */
 import { IpAddress } from '../net/ip.ts';
@@ -19,8 +19,8 @@ const LINKS_MAX = 4096;
 /** Where the parts of an entry of `answers` are. */
 export const answersAt = { count: 0, lastNs: 8, address: 16, mac: 32 } as const;
 
-/** The place of each mode in `deadlines`, and its number in `rows`. */
-const modes = { session: 0, hold: 1 } as const satisfies Record<OwnedRow['mode'], number>;
+/** The place of each mode in `deadlines`, where `listen` has none, and its number in `rows`. */
+const modes = { session: 0, hold: 1, listen: 2 } as const satisfies Record<OwnedRow['mode'], number>;
 
 export const mapShapes = {
   /** address of 16 octets, u32 ifindex → u32 mode. Written by the agent only. */
@@ -29,6 +29,8 @@ export const mapShapes = {
   deadlines: { name: 'herald_until', type: 'array', keyBytes: 4, valueBytes: 8, entriesMax: 2 },
   /** u32 ifindex → MAC of the link, two octets unused. */
   links: { name: 'herald_links', type: 'hash', keyBytes: 4, valueBytes: 8, entriesMax: LINKS_MAX },
+  /** MAC of each link of this host, two octets zero → nothing. */
+  stations: { name: 'herald_macs', type: 'hash', keyBytes: 8, valueBytes: 4, entriesMax: LINKS_MAX },
   /** Key of a row → what `answersAt` says. Written by the program. */
   answers: {
     name: 'herald_answers',
@@ -67,7 +69,7 @@ export function modeValue(mode: OwnedRow['mode']): Uint8Array {
 /** Undefined for what no Herald wrote. */
 export function readMode(value: Uint8Array): OwnedRow['mode'] | undefined {
   const found = viewOf(value).getUint32(0, true);
-  return found === modes.session ? 'session' : found === modes.hold ? 'hold' : undefined;
+  return (Object.keys(modes) as (keyof typeof modes)[]).find(mode => modes[mode] === found);
 }
 
 /** Rounded down, for a deadline may come early and never late. */
@@ -77,7 +79,12 @@ export function deadlineValue(ms: number): Uint8Array {
   return value;
 }
 
-export function linkValue(mac: Mac): Uint8Array {
+export function readDeadline(value: Uint8Array): number {
+  return Number(viewOf(value).getBigUint64(0, true)) / 1e6;
+}
+
+/** Value of `links`, key of `stations`. */
+export function macValue(mac: Mac): Uint8Array {
   const value = new Uint8Array(mapShapes.links.valueBytes);
   value.set(Mac.toBytes(mac));
   return value;

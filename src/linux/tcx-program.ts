@@ -25,7 +25,8 @@ const helpers = {
 
 /** Offsets in struct __sk_buff. */
 const skb = { length: 0, packetType: 4, protocol: 16, vlanPresent: 20, ifindex: 40 } as const;
-const PACKET_OTHERHOST = 3;
+/** The frame is to this very link. Groups are told by their address: what is broadcast is each device's to say. */
+const PACKET_HOST = 0;
 
 const ARP_BYTES = 42;
 /** Ethernet without its checksum pads to this. */
@@ -65,6 +66,8 @@ const asker = -144;
 const mode = -148;
 /** CLOCK_BOOTTIME of the answer. */
 const answeredNs = -160;
+/** Key of `stations`. */
+const sender = -168;
 
 const stack: Register = 'r10';
 const context: Register = 'r6';
@@ -101,13 +104,11 @@ export function tcxProgram(maps: Maps): Line[] {
   ];
 }
 
-/** The frame onto the stack, if it is untagged, for this host or for a group, and from a single station. */
+/** The frame onto the stack, if it is untagged and from a single station. */
 function read(protocol: number, bytes: number): Line[] {
   return [
     ['ldxw', 'r2', context, skb.vlanPresent],
     ['jne', 'r2', 0, 'pass'],
-    ['ldxw', 'r2', context, skb.packetType],
-    ['jeq', 'r2', PACKET_OTHERHOST, 'pass'],
     ['mov', 'r1', context],
     ['mov', 'r2', 0],
     ...addressOf('r3', frame),
@@ -128,10 +129,20 @@ function readArp(): Line[] {
     ['ldxw', 'r2', context, skb.length],
     ['jgt', 'r2', ETHERNET_MIN_BYTES, 'pass'],
     ...read(octets(0x08, 0x06), ARP_BYTES),
+    ...unlessToUs('request', [
+      ['ldxh', 'r2', stack, ethernet.destination],
+      ['ldxw', 'r3', stack, ethernet.destination + 2],
+      ['jne', 'r2', 0xffff, 'pass'],
+      ['jne32', 'r3', -1, 'pass'],
+    ]),
     ['ldxdw', 'r2', stack, arp.kind],
     ['lddw', 'r3', wideOctets(0, 1, 0x08, 0, 6, 4, 0, 1)],
     ['jne', 'r2', 'r3', 'pass'],
     ...sameMac(arp.senderMac),
+    // A sender may be unspecified (RFC 5227 §1.1), but neither loopback nor a group nor reserved.
+    ['ldxb', 'r2', stack, arp.sender],
+    ['jeq', 'r2', 127, 'pass'],
+    ['jge', 'r2', 224, 'pass'],
     // Sender and target as keys; equal ones are an announcement (RFC 5227 §3).
     ['ldxh', 'r2', stack, arp.sender],
     ['ldxh', 'r3', stack, arp.sender + 2],
@@ -156,6 +167,11 @@ function readSolicitation(): Line[] {
     ['ldxw', 'r2', context, skb.length],
     ['jne', 'r2', ND_BYTES, 'pass'],
     ...read(octets(0x86, 0xdd), ND_BYTES),
+    // RFC 2464 §7: to a group, and that of IPv6.
+    ...unlessToUs('solicitation', [
+      ['ldxh', 'r2', stack, ethernet.destination],
+      ['jne', 'r2', octets(0x33, 0x33), 'pass'],
+    ]),
     ['ldxb', 'r2', stack, ip6.version],
     ['rsh', 'r2', 4],
     ['jne', 'r2', 6, 'pass'],
@@ -225,6 +241,11 @@ function whetherOurs(maps: Maps): Line[] {
     ['call', helpers.bootTimeNs],
     ['jge', 'r0', deadline, 'pass'],
     ['stxdw', stack, answeredNs, 'r0'],
+    // What this host's own links send is for the stack alone.
+    ['stdw', stack, sender, 0],
+    ...store(ethernet.source, sender, 6),
+    ...lookup(maps.stations, sender),
+    ['jne', 'r0', 0, 'pass'],
     ...lookup(maps.links, asked + 16),
     ['jeq', 'r0', 0, 'pass'],
     ['ldxw', macHigh, 'r0', 0],
@@ -297,6 +318,11 @@ function send(maps: Maps): Line[] {
   ];
 }
 
+/** Skips these lines, to the label, for a frame to this very link. */
+function unlessToUs(label: string, lines: readonly Line[]): Line[] {
+  return [['ldxw', 'r2', context, skb.packetType], ['jeq', 'r2', PACKET_HOST, label], ...lines, `${label}:`];
+}
+
 /** In r0 a pointer to the value, or 0. */
 function lookup(map: number, key: number): Line[] {
   return [['ldmap', 'r1', map], ...addressOf('r2', key), ['call', helpers.lookup]];
@@ -309,13 +335,18 @@ function addressOf(to: Register, at: number): Line[] {
   ];
 }
 
-/** Passes on when the message's MAC is not the one the frame is from: the answer has one place to go. */
+/** Passes on when the message's MAC is not the one the frame is from, or none: the answer has one place to go. */
 function sameMac(at: number): Line[] {
-  return [0, 2, 4].flatMap((i): Line[] => [
-    ['ldxh', 'r2', stack, ethernet.source + i],
-    ['ldxh', 'r3', stack, at + i],
-    ['jne', 'r2', 'r3', 'pass'],
-  ]);
+  return [
+    ['mov', 'r4', 0],
+    ...[0, 2, 4].flatMap((i): Line[] => [
+      ['ldxh', 'r2', stack, ethernet.source + i],
+      ['ldxh', 'r3', stack, at + i],
+      ['jne', 'r2', 'r3', 'pass'],
+      ['or', 'r4', 'r2'],
+    ]),
+    ['jeq', 'r4', 0, 'pass'],
+  ];
 }
 
 /** 16 octets within the stack. */

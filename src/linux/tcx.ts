@@ -14,20 +14,12 @@
  * They are written as 8 octets, lowest first; a reader in between sees no later time than the old and the new one.
  */
 import { existsSync, unlinkSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { IpAddress } from '../net/ip.ts';
 import { Mac } from '../net/mac.ts';
 import type { OwnedRow, ResponderDeadlines, ResponderLink } from '../runtime/responder.ts';
 import { assemble } from './bpf-assembler.ts';
-import {
-  entries,
-  findPins,
-  layoutsIn,
-  leavePlaces,
-  type PinPlaces,
-  type Pins,
-  removeLayout,
-} from './bpf-filesystem.ts';
+import { entries, findPins, loadMounts, type PinPlaces, type Pins } from './bpf-filesystem.ts';
 import { type Bpf, isDenied, loadBpf, ProgramRefused } from './bpf-syscall.ts';
 import { SystemError } from './libc.ts';
 import {
@@ -35,17 +27,19 @@ import {
   deadlineValue,
   keyOf,
   layoutVersion,
-  linkValue,
   type MapName,
   type Maps,
+  macValue,
   mapShapes,
   modeValue,
   readAnswers,
+  readDeadline,
   readKey,
   readMode,
   rowKey,
   word,
 } from './tcx-maps.ts';
+import { endLayout, endPinned, linkPin, linkPins, TcxRemains } from './tcx-pins.ts';
 import { tcxProgram } from './tcx-program.ts';
 
 /** Of one row, since it was programmed first, by this process or one before it. */
@@ -71,7 +65,6 @@ export class TcxUnavailable extends Error {
 const EINVAL = 22;
 /** No interface has it: attaching there tells a kernel with tcx, which looks for the interface, from one without. */
 const NO_INTERFACE = 0x7fff_ffff;
-const LINK_PIN = 'link-';
 
 interface Attached {
   /** Descriptor of the tcx link. */
@@ -102,7 +95,7 @@ export class TcxDatapath {
     const bpf = await loadBpf();
     if (bpf === undefined) throw new TcxUnavailable('machine-unknown', `bpf(2) has no known number on ${process.arch}`);
     try {
-      const pins = await findPins(places, layoutVersion);
+      const pins = findPins(await loadMounts(), places, layoutVersion);
       const maps = openMaps(bpf, pins);
       const program = bpf.loadProgram('herald_l2', assemble(tcxProgram(maps)));
       demandTcx(bpf, program);
@@ -139,10 +132,9 @@ export class TcxDatapath {
   links(all: readonly ResponderLink[]): ReadonlyMap<number, string> {
     const wanted = new Map(all.map(link => [link.index, link]));
     for (const index of this.#links.keys()) if (!wanted.has(index)) this.#detach(index);
-    for (const pin of this.#linkPins()) {
-      const index = Number(basename(pin).slice(LINK_PIN.length));
-      if (!wanted.has(index)) this.#endPinned(pin);
-    }
+    for (const [index, pin] of 'directory' in this.pins ? linkPins(this.pins.directory) : [])
+      if (!wanted.has(index)) endPinned(this.#bpf, pin);
+    this.#tellStations(all);
     const problems = new Map<number, string>();
     for (const link of wanted.values())
       try {
@@ -195,6 +187,16 @@ export class TcxDatapath {
     );
   }
 
+  /** Lowers both deadlines to this one where they are later: those found may be a former process's. */
+  cap(atMs: number): void {
+    const value = new Uint8Array(mapShapes.deadlines.valueBytes);
+    for (const mode of ['session', 'hold'] as const) {
+      const key = modeValue(mode);
+      this.#bpf.lookup(this.#maps.deadlines, key, value);
+      if (readDeadline(value) > atMs) this.#bpf.update(this.#maps.deadlines, key, deadlineValue(atMs));
+    }
+  }
+
   /** `keep` leaves pinned links answering until their deadlines; otherwise nothing stays. */
   async close({ keep }: { readonly keep: boolean }): Promise<void> {
     for (const [index, { fd }] of this.#links)
@@ -208,14 +210,14 @@ export class TcxDatapath {
   #attach({ index, mac }: ResponderLink): void {
     const before = this.#links.get(index);
     if (before === undefined || !Mac.equals(before.mac, mac))
-      this.#bpf.update(this.#maps.links, word(index), linkValue(mac));
+      this.#bpf.update(this.#maps.links, word(index), macValue(mac));
     if (before !== undefined && this.#bpf.linkIfindex(before.fd) === index) {
       this.#links.set(index, { fd: before.fd, mac });
       return;
     }
     // The interface that had this index is gone, and its tcx link with it.
     if (before !== undefined) this.#detach(index);
-    this.#bpf.update(this.#maps.links, word(index), linkValue(mac));
+    this.#bpf.update(this.#maps.links, word(index), macValue(mac));
     this.#links.set(index, { fd: this.#takeOver(index) ?? this.#create(index), mac });
   }
 
@@ -244,30 +246,28 @@ export class TcxDatapath {
     const attached = this.#links.get(index);
     this.#links.delete(index);
     const pin = this.#pinOf(index);
-    if (pin !== undefined && existsSync(pin)) this.#endPinned(pin);
+    if (pin !== undefined && existsSync(pin)) endPinned(this.#bpf, pin);
     if (attached !== undefined) this.#bpf.close(attached.fd);
     this.#bpf.remove(this.#maps.links, word(index));
   }
 
-  #endPinned(pin: string): void {
-    endPinned(this.#bpf, pin);
-  }
-
-  #linkPins(): string[] {
-    return 'directory' in this.pins ? entries(this.pins.directory).filter(isLinkPin) : [];
-  }
-
   #pinOf(index: number): string | undefined {
-    return 'directory' in this.pins ? join(this.pins.directory, `${LINK_PIN}${index}`) : undefined;
+    return 'directory' in this.pins ? linkPin(this.pins.directory, index) : undefined;
   }
 
   #endOtherLayouts(): void {
     if (!('directory' in this.pins)) return;
-    for (const layout of entries(dirname(this.pins.directory))) {
-      if (layout === this.pins.directory) continue;
-      for (const pin of entries(layout).filter(isLinkPin)) this.#endPinned(pin);
-      removeLayout(layout);
-    }
+    for (const layout of entries(dirname(this.pins.directory)))
+      if (layout !== this.pins.directory) endLayout(this.#bpf, layout);
+  }
+
+  /** What one of our links sends is no other station's question. */
+  #tellStations(links: readonly ResponderLink[]): void {
+    const { stations } = this.#maps;
+    const wanted = new Map(links.map(({ mac }) => [mac.value, macValue(mac)]));
+    for (const key of this.#bpf.keys(stations, mapShapes.stations))
+      if (!wanted.delete(Mac.fromBytes(key).value)) this.#bpf.remove(stations, key);
+    for (const key of wanted.values()) this.#bpf.update(stations, key, word(0));
   }
 }
 
@@ -280,7 +280,13 @@ function openMaps(bpf: Bpf, pins: Pins): Maps {
     if (pin !== undefined) bpf.pin(made, pin);
     return made;
   };
-  return { rows: open('rows'), deadlines: open('deadlines'), links: open('links'), answers: open('answers') };
+  return {
+    rows: open('rows'),
+    deadlines: open('deadlines'),
+    links: open('links'),
+    stations: open('stations'),
+    answers: open('answers'),
+  };
 }
 
 /** Throws the kernel's answer to a link on an interface that is not there: EINVAL where it knows no such links. */
@@ -309,37 +315,11 @@ export async function rowClearer(rowsFd: number): Promise<(link: number, address
 }
 
 /**
- * Detaches and unlinks all that is pinned in these places, of whatever layout, and unmounts Herald's own bpffs. The
- * paths that went. Also where another process still has the links open: they are detached all the same.
+ * Ends all that is pinned in these places, of whatever layout and whoever has it open, and unmounts Herald's own bpffs.
+ * The paths that went.
  */
 export async function removeTcx(places: PinPlaces): Promise<readonly string[]> {
-  const bpf = await loadBpf();
-  const gone: string[] = [];
-  for (const layout of layoutsIn(places)) {
-    gone.push(...entries(layout));
-    for (const pin of entries(layout).filter(isLinkPin)) if (bpf !== undefined) endPinned(bpf, pin);
-    removeLayout(layout);
-  }
-  await leavePlaces(places);
-  return gone;
-}
-
-function isLinkPin(path: string): boolean {
-  return basename(path).startsWith(LINK_PIN);
-}
-
-/** Without the capabilities to detach it, the link ends with its last descriptor. */
-function endPinned(bpf: Bpf, pin: string): void {
-  try {
-    const fd = bpf.open(pin);
-    if (fd !== undefined) {
-      bpf.detach(fd);
-      bpf.close(fd);
-    }
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-  }
-  unlinkSync(pin);
+  return (await TcxRemains.find(places)).end();
 }
 
 function textOf(key: Uint8Array): string {

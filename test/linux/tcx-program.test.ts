@@ -4,7 +4,9 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { deadlineValue, keyOf, linkValue, mapShapes, modeValue, readAnswers, word } from '../../src/linux/tcx-maps.ts';
+import { AddressTable, type RowMode } from '../../src/l2/address-table.ts';
+import { REPLY_OCTETS_MAX, respond, respondingLink } from '../../src/l2/responder.ts';
+import { deadlineValue, keyOf, macValue, mapShapes, modeValue, readAnswers, word } from '../../src/linux/tcx-maps.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Mac } from '../../src/net/mac.ts';
 import {
@@ -51,7 +53,7 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
   afterAll(() => bench.close());
   const { bpf, maps } = bench;
 
-  function own(text: string, mode: 'session' | 'hold' = 'session', link = benchLink): void {
+  function own(text: string, mode: RowMode = 'session', link = benchLink): void {
     const key = keyOf({ link, address: address(text) });
     bpf.update(maps.answers, key, new Uint8Array(mapShapes.answers.valueBytes));
     bpf.update(maps.rows, key, modeValue(mode));
@@ -77,7 +79,7 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
   beforeEach(() => {
     for (const map of [maps.rows, maps.answers] as const)
       for (const key of bpf.keys(map, mapShapes.rows)) bpf.remove(map, key);
-    bpf.update(maps.links, word(benchLink), linkValue(mac(linkMac)));
+    bpf.update(maps.links, word(benchLink), macValue(mac(linkMac)));
     own(ask.targetIp);
     own(solicit.target);
     deadlines(forEver, forEver);
@@ -153,6 +155,11 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
     'another length of hardware address': altered(arpFrame(ask), [18, 8]),
     'another length of protocol address': altered(arpFrame(ask), [19, 16]),
     RARP: altered(arpFrame(ask), [21, 3]),
+    'a request to a group that is not everybody': arpFrame({ ...ask, to: '01:00:5e:00:00:01' }),
+    'a sender without a MAC': arpFrame({ ...ask, from: benchMac }),
+    'a sender on loopback': arpFrame({ ...ask, senderIp: '127.0.0.1' }),
+    'a group as the sender address': arpFrame({ ...ask, senderIp: '224.0.0.1' }),
+    'everybody as the sender address': arpFrame({ ...ask, senderIp: '255.255.255.255' }),
     'an oversized one': arpFrame({ ...ask, length: 1514 }),
     'a sender that is not who sent it': arpFrame({ ...ask, senderMac: '02:00:00:00:00:02' }),
     'a group as the sender': arpFrame({ ...ask, from: broadcastMac }),
@@ -181,6 +188,9 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
     'the group of another address': neighborFrame({ ...solicit, destination: 'ff02::1:ff12:3457' }),
     'all nodes': neighborFrame({ ...solicit, destination: 'ff02::1' }),
     'another unicast destination': neighborFrame({ ...solicit, to: benchMac, destination: '2001:db8::12:3457' }),
+    'to everybody': neighborFrame({ ...solicit, to: broadcastMac }),
+    'to a group of IPv4': neighborFrame({ ...solicit, to: '01:00:5e:00:00:01' }),
+    'a sender without a MAC': neighborFrame({ ...solicit, from: benchMac }),
     'another station': neighborFrame({ ...solicit, to: '02:00:00:00:00:77' }),
     'a fragment': altered(neighborFrame(solicit), [20, 44]),
     'hop-by-hop options': altered(neighborFrame(solicit), [20, 0]),
@@ -194,11 +204,26 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
   it.each(Object.entries(arpPassed))('passes on %s', (_, frame) => expectPassed(frame));
   it.each(Object.entries(ndPassed))('passes on %s', (_, frame) => expectPassed(frame));
 
-  it('passes on a request that comes from an owned address: somebody else has it', () => {
-    own(ask.senderIp);
+  it.each(['session', 'hold', 'listen'] as const)('passes on what comes from an address of a row in mode %s', mode => {
+    own(ask.senderIp, mode);
+    own(solicit.source, mode);
     expectPassed(arpFrame(ask));
-    own(solicit.source);
     expectPassed(neighborFrame(solicit));
+  });
+
+  it('passes on what is asked for a row in mode listen', () => {
+    own(ask.targetIp, 'listen');
+    own(solicit.target, 'listen');
+    expectPassed(arpFrame(ask));
+    expectPassed(neighborFrame(solicit));
+  });
+
+  it('passes on what a link of this host asks', () => {
+    bpf.update(maps.stations, macValue(mac(askerMac)), word(0));
+    expectPassed(arpFrame(ask));
+    expectPassed(neighborFrame(solicit));
+    bpf.remove(maps.stations, macValue(mac(askerMac)));
+    expect(bench.run(arpFrame(ask)).verdict).toBe('sent');
   });
 
   it('L5 passes on what is owned on another link only', () => {
@@ -273,5 +298,40 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
     for (const [at, octet] of solicitation.entries())
       for (let bit = 0; bit < 8; bit++)
         if (!uncovered(at)) expectPassed(altered(solicitation, [at, octet ^ (1 << bit)]));
+  });
+
+  it('answers what the responder of the sockets answers or less, in the same octets', () => {
+    // The loopback device is the link here, so its MAC is the link's.
+    bpf.update(maps.links, word(benchLink), macValue(mac(benchMac)));
+    const table = AddressTable.make();
+    const link = respondingLink(benchLink, mac(benchMac), []);
+    const rows = [ask.targetIp, solicit.target].map(text => ({ address: address(text), mode: 'session' as const }));
+    table.replaceAll(rows.map(row => ({ ...row, link: benchLink })));
+    table.setDeadlines({ sessionMs: forEver, holdMs: 0 });
+    const out = new Uint8Array(REPLY_OCTETS_MAX);
+    const templates = [
+      arpFrame(ask),
+      arpFrame({ ...ask, to: benchMac, length: 42 }),
+      neighborFrame(solicit),
+      neighborFrame({ ...solicit, to: benchMac, destination: solicit.target }),
+    ];
+    const bytes = fc.oneof(fc.constantFrom(0, 1, 2, 6, 58, 127, 128, 135, 224, 255), fc.nat(255));
+    const change = fc.tuple(fc.nat(85), bytes);
+    let sent = 0;
+    fc.assert(
+      fc.property(fc.constantFrom(...templates), fc.array(change, { maxLength: 3 }), (template, changes) => {
+        const frame = altered(template, ...changes.filter(([at]) => at < template.length));
+        const { verdict, frame: after } = bench.run(frame);
+        if (verdict === 'passed') return;
+        sent++;
+        const length = respond(table, link, frame, frame.length, 0, out);
+        expect(length).toBeGreaterThan(0);
+        expect(Buffer.from(after.subarray(0, length)).toString('hex')).toBe(
+          Buffer.from(out.subarray(0, length)).toString('hex'),
+        );
+      }),
+      { numRuns: 20_000 },
+    );
+    expect(sent).toBeGreaterThan(1000);
   });
 });

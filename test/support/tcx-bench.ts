@@ -47,11 +47,12 @@ export async function bpfMissing(): Promise<string | undefined> {
 export async function tcxBench(): Promise<TcxBench> {
   const bpf = await loadBpf();
   if (bpf === undefined) throw new Error(`unknown machine ${process.arch}`);
-  const { rows, deadlines, links, answers } = mapShapes;
+  const { rows, deadlines, links, stations, answers } = mapShapes;
   const maps: Maps = {
     rows: bpf.createMap(rows),
     deadlines: bpf.createMap(deadlines),
     links: bpf.createMap(links),
+    stations: bpf.createMap(stations),
     answers: bpf.createMap(answers),
   };
   const program = bpf.loadProgram('bench', assemble(tcxProgram(maps)));
