@@ -19,13 +19,14 @@ const settleMaxMs = 30_000;
 /** 1 when a manifest was refused. CommandError when things do not settle. */
 export async function runOnce(
   settings: RunSettings,
+  manifestsDir: string,
   log: Log,
   output: string,
   streams: Streams,
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const clock = systemClock;
-  const store = new DirectoryStore({ ...settings, clock, log });
+  const store = new DirectoryStore({ manifestsDir, stateDir: settings.stateDir, clock, log });
   const plane = new ControlPlane({ ...settings, store, clock, log, metrics: new Metrics(), random: Math.random });
   try {
     await orCommandError(plane.start());

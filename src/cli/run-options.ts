@@ -21,6 +21,17 @@ export const runOptions = {
     value: 'DIR',
     about: 'folder of YAML or JSON manifests, watched with all that is below it',
   },
+  kubeconfig: {
+    type: 'string',
+    value: 'PATH|in-cluster',
+    about:
+      'work with a Kubernetes API instead of manifests: by a kubeconfig, or as the pod this runs in (default there)',
+  },
+  namespace: {
+    type: 'string',
+    value: 'NAME',
+    about: 'with a Kubernetes API: where leases are kept (default: POD_NAMESPACE, else the pod’s, else kube-system)',
+  },
   state: {
     type: 'string',
     default: defaultStateDir,
@@ -107,8 +118,14 @@ export const runOptions = {
   },
 } as const satisfies Options;
 
+/** What a process works with: a folder of manifests, or a Kubernetes API. */
+export type Source =
+  | { readonly kind: 'manifests'; readonly dir: string }
+  /** `kubeconfig` undefined: as the pod this runs in. `namespace` undefined: the pod's. */
+  | { readonly kind: 'kubernetes'; readonly kubeconfig: string | undefined; readonly namespace: string | undefined };
+
 export interface RunSettings {
-  readonly manifestsDir: string;
+  readonly source: Source;
   readonly stateDir: string;
   readonly socketPath: string;
   /** Undefined: not at all. */
@@ -124,9 +141,8 @@ export interface RunSettings {
 }
 
 export function runSettings(options: OptionValues<typeof runOptions>): RunSettings {
-  if (options.manifests === undefined) throw new UsageError('which manifests? name their folder with --manifests');
   return {
-    manifestsDir: options.manifests,
+    source: sourceOf(options),
     stateDir: options.state,
     socketPath: options.socket ?? `${options.state}/${socketName}`,
     listen: options.listen === 'off' ? undefined : parseListen(options.listen),
@@ -146,6 +162,20 @@ export function runSettings(options: OptionValues<typeof runOptions>): RunSettin
       defaultLBServiceIPAM:
         serviceIpams.find(each => each === options['default-lb-service-ipam']) ?? ipamDefaults.defaultLBServiceIPAM,
     },
+  };
+}
+
+function sourceOf({ manifests, kubeconfig, namespace, once }: OptionValues<typeof runOptions>): Source {
+  if (manifests !== undefined && kubeconfig !== undefined)
+    throw new UsageError('--manifests and --kubeconfig are two sources; give one');
+  if (manifests !== undefined) return { kind: 'manifests', dir: manifests };
+  if (once) throw new UsageError('--once works on manifests; name their folder with --manifests');
+  if (kubeconfig === undefined && process.env['KUBERNETES_SERVICE_HOST'] === undefined)
+    throw new UsageError('which objects? name a folder with --manifests, or a Kubernetes API with --kubeconfig');
+  return {
+    kind: 'kubernetes',
+    kubeconfig: kubeconfig === 'in-cluster' ? undefined : kubeconfig,
+    namespace: namespace ?? (process.env['POD_NAMESPACE'] || undefined),
   };
 }
 

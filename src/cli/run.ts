@@ -1,6 +1,5 @@
-/** `herald run`: the control plane of one machine, from a folder of manifests. */
+/** `herald run`: the control plane of one machine, from a folder of manifests or a Kubernetes API. */
 import { announcedView } from '../control/announced.ts';
-import { DirectoryStore } from '../directory/store.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ControlPlane } from '../runtime/control-plane.ts';
 import { HttpServer, jsonAnswer, textAnswer } from '../runtime/http.ts';
@@ -11,8 +10,8 @@ import { type Context, defineCommand, type ExitCode, type OptionValues, orComman
 import { explainRoutes } from './explain-routes.ts';
 import { ipamRoutes } from './ipam-routes.ts';
 import { allocatedRows, joinViews } from './report.ts';
-import { runOnce } from './run-once.ts';
 import { type RunSettings, runOptions, runSettings } from './run-options.ts';
+import { openStore } from './run-store.ts';
 import { version } from './version.ts';
 
 /** Without --restart-grace: how long routes are the last choice before they are withdrawn. */
@@ -39,13 +38,17 @@ export async function runRoles(
   const settings = runSettings(options);
   const level = logLevels.find(each => each === options['log-level']) ?? 'info';
   const log = createLog({ level, pretty: process.stderr.isTTY === true });
-  return await (options.once ? runOnce(settings, log, options.output, streams, signal) : serve(settings, log, signal));
+  const { source } = settings;
+  if (!options.once || source.kind !== 'manifests') return await serve(settings, log, signal);
+  const { runOnce } = await import('./run-once.ts');
+  return await runOnce(settings, source.dir, log, options.output, streams, signal);
 }
 
 async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Promise<ExitCode> {
   const clock = systemClock;
   const metrics = new Metrics();
-  const store = new DirectoryStore({ ...settings, clock, log });
+  const opened = await orCommandError(openStore({ settings, clock, log, metrics }));
+  const { store } = opened;
   let wake = () => {};
   const env = { node: settings.node, store, clock, log, metrics, wake: () => wake() };
   // What only an agent needs is loaded by an agent only.
@@ -60,7 +63,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
         version: version(),
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
         ...plane.status(),
-        problems: store.problems(),
+        ...opened.status(),
       }),
     '/announced': () => {
       const node = plane.desired?.node;
@@ -75,6 +78,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     '/metrics': async () => {
       metrics.state([
         ...plane.samples(),
+        ...opened.samples(),
         { name: 'herald_build_info', labels: { version: version() }, value: 1 },
         { name: 'herald_resident_memory_bytes', value: process.memoryUsage.rss() },
       ]);
@@ -90,7 +94,7 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     }
     await orCommandError(plane.start());
     await orCommandError(local.listenUnix(settings.socketPath));
-    log.info('started', { node: settings.node, roles: [...settings.roles], manifests: settings.manifestsDir });
+    log.info('started', { node: settings.node, roles: [...settings.roles], source: opened.name });
     await aborted(signal);
     log.info('stopping', { why: String(signal.reason) });
   } finally {

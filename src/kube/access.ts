@@ -44,7 +44,7 @@ const secrets: Scope = ({ secretsNamespace }) => ({
 });
 
 /** Who owns which address, and who is alive. Other people's leases beside them change every other second. */
-export const leasePrefixes = ['herald-', 'cilium-l2announce-'] as const;
+const leasePrefixes = ['herald-', 'cilium-l2announce-'] as const;
 const leases: Scope = ({ namespace }) => ({ namespace, prefixes: leasePrefixes });
 
 /** Backends of headless Services are nobody's here: such a Service has no address of its own. */

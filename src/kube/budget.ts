@@ -6,7 +6,7 @@
 import type { Clock } from '../runtime/ports.ts';
 
 /** First to last. */
-export const lanes = ['object', 'status', 'event'] as const;
+const lanes = ['object', 'status', 'event'] as const;
 export type Lane = (typeof lanes)[number];
 
 export interface BudgetLimits {

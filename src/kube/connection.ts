@@ -16,7 +16,7 @@ export interface ConnectionLimits {
   readonly backoffMaxMs: number;
 }
 
-export const connectionDefaults: ConnectionLimits = {
+const connectionDefaults: ConnectionLimits = {
   connectMs: 5000,
   pingMs: 5000,
   pongMs: 5000,

@@ -61,7 +61,7 @@ export class TokenFile {
   }
 }
 
-export const serviceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
+const serviceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** From the environment and the files of a pod. CredentialsError outside of one. */
 export function podCredentials(

@@ -4,7 +4,6 @@
  * not tell those programs (KUBERNETES_EXEC_INFO), is done here. Only these parts of it are imported: with its API
  * types it weighs twice of what an agent does.
  */
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
   type Cluster,
@@ -17,8 +16,12 @@ import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js';
 import type { Clock } from '../runtime/ports.ts';
 import { type Credentials, CredentialsError, readBytes, type TlsFacts, TokenFile } from './credentials.ts';
 
-/** How a kubeconfig's text is read: it is YAML, which is another folder's. */
-export type ReadYaml = (text: string) => unknown;
+interface Document {
+  readonly users?: unknown;
+  readonly contexts?: unknown;
+  readonly clusters?: unknown;
+  readonly 'current-context'?: unknown;
+}
 
 interface ExecPart {
   readonly apiVersion?: string;
@@ -26,9 +29,12 @@ interface ExecPart {
   readonly env?: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** The current context of the kubeconfig at `path`. CredentialsError says what is missing in it. */
-export function kubeconfigCredentials(path: string, readYaml: ReadYaml, clock: Clock): Credentials {
-  const document = documentAt(path, readYaml);
+/**
+ * The current context of the kubeconfig at `path`, which says what `document` does: how its text is read is another
+ * folder's. CredentialsError says what is missing in it.
+ */
+export function kubeconfigCredentials(path: string, document: unknown, clock: Clock): Credentials {
+  if (typeof document !== 'object' || document === null) throw new CredentialsError(`${path} is no kubeconfig`);
   const home = dirname(resolve(path));
   const { cluster, user, namespace, tokenFile } = currentOf(document, path);
   if (!cluster.server.startsWith('https://'))
@@ -122,26 +128,14 @@ class ExecIdentity implements Identity {
   }
 }
 
-function documentAt(path: string, readYaml: ReadYaml): Readonly<Record<string, unknown>> {
-  let document: unknown;
-  try {
-    document = readYaml(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new CredentialsError(`${path} cannot be read: ${error instanceof Error ? error.message : error}`);
-  }
-  if (typeof document !== 'object' || document === null) throw new CredentialsError(`${path} is no kubeconfig`);
-  return document as Readonly<Record<string, unknown>>;
-}
-
 /** What the current context names. `tokenFile` is held back from the library, which would read it once for good. */
-function currentOf(document: Readonly<Record<string, unknown>>, path: string) {
-  const listed = document['users'];
+function currentOf(document: object, path: string) {
+  const { users: listed, contexts, clusters, 'current-context': current } = document as Document;
   const users: readonly { name?: string; user?: Record<string, unknown> }[] = Array.isArray(listed) ? listed : [];
   try {
-    const contexts = newContexts(document['contexts']);
-    const context = contexts.find(each => each.name === document['current-context']);
-    if (context === undefined) throw new Error(`there is no context '${document['current-context'] ?? ''}'`);
-    const cluster = newClusters(document['clusters']).find(each => each.name === context.cluster);
+    const context = newContexts(contexts).find(each => each.name === current);
+    if (context === undefined) throw new Error(`there is no context '${current ?? ''}'`);
+    const cluster = newClusters(clusters).find(each => each.name === context.cluster);
     if (cluster === undefined) throw new Error(`there is no cluster '${context.cluster}'`);
     const files = users.map(({ user }) => user?.['tokenFile'] ?? user?.['token-file']);
     const rest = users.map(each => ({ ...each, user: { ...each.user, 'token-file': undefined } }));

@@ -25,7 +25,13 @@ export type ReflectorState =
   /** There is no such kind on this server; that is in step as well. */
   | { readonly at: 'absent' }
   /** Out of step since. What was heard before stands; `isFirst`: that was not all there is. */
-  | { readonly at: 'broken'; readonly sinceMs: number; readonly error: Error; readonly isFirst: boolean };
+  | {
+      readonly at: 'broken';
+      readonly sinceMs: number;
+      readonly attempts: number;
+      readonly error: Error;
+      readonly isFirst: boolean;
+    };
 
 export interface ReflectorOptions {
   readonly api: Api;
@@ -152,7 +158,8 @@ export class Reflector {
     const before = this.#state;
     const isFirst = before.at === 'starting' || (before.at === 'broken' && before.isFirst);
     const sinceMs = 'sinceMs' in before ? before.sinceMs : this.#options.clock.nowMs();
-    this.#move({ at: 'broken', sinceMs, error, isFirst });
+    const attempts = before.at === 'broken' ? before.attempts + 1 : 1;
+    this.#move({ at: 'broken', sinceMs, attempts, error, isFirst });
   }
 
   #move(state: ReflectorState): void {

@@ -18,7 +18,7 @@ interface Statements {
 
 const nothing: Statements = { by: {}, since: {} };
 
-export function readTold(told: Told | undefined): Statements {
+function readTold(told: Told | undefined): Statements {
   return told === undefined ? nothing : (JSON.parse(told) as Statements);
 }
 

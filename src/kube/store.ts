@@ -231,9 +231,12 @@ export class KubeStore implements Store {
     const { log } = this.#options;
     if (state.at === 'broken') {
       // One line for a server that is away, not one for each kind.
-      if (state.error instanceof ApiError) this.#complain(kind, state.error.message);
-      else if (!this.#isOut) log.warn('API server out of reach', { error: state.error.message });
-      this.#isOut ||= !(state.error instanceof ApiError);
+      const { error, attempts } = state;
+      const isPassing = error instanceof ApiError && (error.code === 429 || error.code >= 500) && attempts < 3;
+      if (isPassing) return;
+      if (error instanceof ApiError) this.#complain(kind, error.message);
+      else if (!this.#isOut) log.warn('API server out of reach', { error: error.message });
+      this.#isOut ||= !(error instanceof ApiError);
     } else {
       if (this.#complaints.delete(kind)) log.info('kind in step again', { kind });
       const isOut = [...this.#reflectors.values()].some(each => each.state.at === 'broken');

@@ -52,6 +52,9 @@ const rows = {
   herald_faulty_objects: row('gauge', 'Objects with faults that refuse them or warn', ['severity']),
   herald_target_failures: row('gauge', 'Failures in a row of a target; 0 when it works', ['target']),
   herald_reconcile_duration_seconds: { ...row('histogram', 'Time to compute one pass'), buckets: passBuckets },
+  herald_store_stale_seconds: row('gauge', 'How long the objects have been out of step with the API server'),
+  herald_store_dropped_events: row('gauge', 'Events that were not written because there were too many'),
+  herald_api_requests_total: row('counter', 'Requests to the API server by its answer; 0: none', ['method', 'code']),
   herald_resident_memory_bytes: row('gauge', 'Resident memory of the process'),
   herald_build_info: row('gauge', 'Always 1; the version is a label', ['version']),
 } as const satisfies Record<string, Row>;

@@ -15,7 +15,7 @@ import { eventually } from '../support/wait.ts';
 export const place = { node: 'node-1', namespace: 'kube-system', secretsNamespace: 'kube-system' };
 
 export function credentialsOf({ kubeconfig }: Identity): Credentials {
-  return kubeconfigCredentials(kubeconfig, JSON.parse, systemClock);
+  return kubeconfigCredentials(kubeconfig, JSON.parse(readFileSync(kubeconfig, 'utf8')), systemClock);
 }
 
 export class KubeWorld {
