@@ -1,6 +1,6 @@
 /**
- * `npm start`: the control plane on every folder of examples/, from files alone. Shows which addresses the Services get
- * and what every node would announce, and to whom; no network is touched.
+ * `npm start`: the control plane on every folder of examples/ but install/, from files alone. Shows which addresses the
+ * Services get and what every node would announce, and to whom; no network is touched.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const examples = readdirSync(`${root}examples`, { withFileTypes: true })
-  .filter(entry => entry.isDirectory())
+  // What installs Herald in a cluster announces nothing.
+  .filter(entry => entry.isDirectory() && entry.name !== 'install')
   .map(entry => entry.name)
   .sort();
 const state = mkdtempSync(join(tmpdir(), 'herald-start-'));

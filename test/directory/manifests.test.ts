@@ -273,7 +273,8 @@ describe('a manifest that is read again', () => {
 describe('fuzz', () => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
   const texts = readdirSync(examples, { recursive: true, encoding: 'utf8' })
-    .filter(name => name.endsWith('.yaml'))
+    // The installation holds nothing that is read, and as much text as all the others twenty times.
+    .filter(name => name.endsWith('.yaml') && !name.startsWith('install/'))
     .map(name => readFileSync(join(examples, name), 'utf8'));
   let state = seed;
   const below = (n: number) => {
