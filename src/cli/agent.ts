@@ -3,7 +3,7 @@ import { defineCommand } from './command.ts';
 import { runRoles } from './run.ts';
 import { runOptions } from './run-options.ts';
 
-const { manifests, state, roles, once, output, ...shared } = runOptions;
+const { manifests, roles, once, output, ...shared } = runOptions;
 export const agentOptions = shared;
 
 export const agent = defineCommand({
@@ -16,4 +16,4 @@ is started on every node by what \`herald install\` prints, with restarts that i
 });
 
 /** Options of `herald run` that this role has no use for. */
-const ofOthers = { manifests: undefined, state: state.default, once: false, output: output.default };
+const ofOthers = { manifests: undefined, once: false, output: output.default };

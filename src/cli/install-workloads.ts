@@ -141,7 +141,6 @@ function containerBasics(role: InstalledRole, settings: InstallSettings): RawObj
 function environment(apiServer: string): readonly RawObject[] {
   const own = [
     { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
-    { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
   ];
   const [, host, port] = /^\[?([^\]]*)\]?:([0-9]+)$/.exec(apiServer) ?? [];

@@ -3,7 +3,7 @@ import { defineCommand } from './command.ts';
 import { runRoles } from './run.ts';
 import { runOptions } from './run-options.ts';
 
-const { manifests, state, node, roles, once, output, 'restart-grace': grace, ...shared } = runOptions;
+const { manifests, node, roles, once, output, 'restart-grace': grace, ...shared } = runOptions;
 export const operatorOptions = shared;
 
 export const operator = defineCommand({
@@ -18,7 +18,6 @@ wait for its lease and take over within seconds. In a cluster it is started by w
 /** Options of `herald run` that this role has no use for. */
 const ofOthers = {
   manifests: undefined,
-  state: state.default,
   node: undefined,
   once: false,
   output: output.default,
