@@ -3,7 +3,7 @@
  * when it is mended, and is never written on an object that was always well (reference §1.2). Types under cilium.io are
  * Cilium's own (§1.2, §1.4); those under herald.io say what Cilium leaves to its logs.
  */
-import type { Condition, FaultCode, ObjectMeta, ObjectRef } from '../api/object.ts';
+import { type Condition, type FaultCode, type ObjectMeta, ObjectRef } from '../api/object.ts';
 import type { FaultyObject, Snapshot } from '../api/snapshot.ts';
 
 /** Everything that is to be said about one object; what was said before and is not in here is taken back. */
@@ -100,7 +100,7 @@ function mendedConditions(object: Conditioned): ObjectConditions {
 export function collectConditions(all: readonly ObjectConditions[]): readonly ObjectConditions[] {
   const byObject = new Map<string, ObjectConditions>();
   for (const { ref, conditions } of all) {
-    const key = `${ref.kind} ${ref.name}`;
+    const key = ObjectRef.format(ref);
     byObject.set(key, { ref, conditions: [...(byObject.get(key)?.conditions ?? []), ...conditions] });
   }
   return [...byObject]

@@ -56,6 +56,8 @@ export interface NodeL2Desired {
   /** Every address that is to be announced by some node, and which of its candidates can. */
   readonly all: readonly L2Address[];
   readonly node: NodeL2;
+  /** Undefined where nobody looked. */
+  readonly host: HostFacts | undefined;
 }
 
 export interface ClusterDesired {
@@ -162,7 +164,7 @@ export class NodeControl {
     const hosts = host && { host, offers };
     const node = this.#l2Node.get([plan, host, offers], () => new NodeL2(this.#name, plan, hosts));
     const all = this.#l2Table.update(plan, snapshot, changes, this.#backends);
-    return { plan, addresses: node.addresses(all), all, node };
+    return { plan, addresses: node.addresses(all), all, node, host };
   }
 }
 

@@ -12,7 +12,7 @@ import { serviceRefusals } from './bgp-refusals.ts';
 import type { Route } from './bgp-routes.ts';
 import type { DesiredInstance, NodeDesired } from './desired.ts';
 import type { ExplanationView } from './ipam-view.ts';
-import { Refusal, reasons } from './reason.ts';
+import { type LiveReason, liveReasons, Refusal, reasons } from './reason.ts';
 import { type ServiceFacts, serviceFacts } from './service-address.ts';
 
 export interface ExplainLink {
@@ -60,20 +60,18 @@ export interface ExplainInput {
   readonly nodes: readonly NodeDesired[];
   /** Undefined where nothing runs: then it is said what would be. */
   readonly told?: (instance: string, peer: string, prefix: Prefix) => Told | undefined;
+  /** Who answers for an address on the local network; undefined where nothing runs, or nobody is to answer. */
+  readonly answering?: (address: string) => Answering | undefined;
 }
 
-/** What only a running speaker can find. */
-const liveReasons = {
-  'session-down': {
-    sentence: 'the session is not established',
-    fix: 'see what ended the last attempt; check the peer’s address, AS number, password and that it is reachable',
-  },
-  'family-not-agreed': {
-    sentence: 'the peer did not agree to the family of the address',
-    fix: 'configure the family on the router',
-  },
-  'not-sent-yet': { sentence: 'the route has not left yet', fix: 'ask again; if it stays, the peer reads too slowly' },
-} as const;
+/** What a running node knows about one address of the local network. */
+export interface Answering {
+  /** Who answers, on what, since when; undefined: nobody. */
+  readonly text: string | undefined;
+  /** Why this node does not, where nobody does. */
+  readonly reason: LiveReason;
+  readonly detail: string;
+}
 
 /** Undefined when there is no such Service. */
 export function explainServiceRoutes(input: ExplainInput): ServiceExplanation | undefined {
@@ -132,7 +130,7 @@ function nodeChains(
 ): ServiceExplanation['nodes'] {
   const { node, bgp } = desired;
   const about = { node: node.name, instance: undefined };
-  const l2 = l2Links(desired, facts);
+  const l2 = l2Links(desired, facts, input.answering);
   const chains = bgp.instances.map(instance => ({
     node: node.name,
     instance: instance.plan.name,
@@ -223,9 +221,22 @@ function peerLinks(peer: PeerPlan, prefix: Prefix, told: Told | undefined): read
   return [up, live('sent', reason, `${Prefix.format(prefix)} to ${peer.key}: ${liveReasons[reason].sentence}`)];
 }
 
-function l2Links({ l2 }: NodeDesired, facts: ServiceFacts): readonly ExplainLink[] {
-  const ours = l2.addresses.filter(each => each.services.includes(facts.key) && each.refusal === undefined);
-  return ours.map(({ text }) => good('l2', `may answer for ${text} on the local network`));
+function l2Links(
+  { l2 }: NodeDesired,
+  facts: ServiceFacts,
+  answering: ExplainInput['answering'],
+): readonly ExplainLink[] {
+  const ours = l2.addresses.filter(each => each.services.includes(facts.key));
+  return ours.flatMap(({ text, refusal, links }) => {
+    const on = links === undefined || links.length === 0 ? 'the local network' : links.join(', ');
+    const may = refusal === undefined ? good('node', `may answer for ${text} on ${on}`) : broken('node', refusal);
+    const now = answering?.(text);
+    if (now === undefined) return [refusal === undefined ? good('l2', `may answer for ${text} on ${on}`) : may];
+    if (now.text !== undefined) return [may, good('l2', now.text)];
+    const why =
+      now.detail === '' ? liveReasons[now.reason].sentence : `${liveReasons[now.reason].sentence}: ${now.detail}`;
+    return [may, live('l2', now.reason, `${text}: ${why}`)];
+  });
 }
 
 function good(link: ExplainLink['link'], text: string): ExplainLink {
@@ -237,6 +248,6 @@ function broken(link: ExplainLink['link'], refusal: Refusal): ExplainLink {
   return { link, ok: false, text: Refusal.format(refusal), reason, fix: reasons[reason].fix };
 }
 
-function live(link: ExplainLink['link'], reason: keyof typeof liveReasons, text: string): ExplainLink {
+function live(link: ExplainLink['link'], reason: LiveReason, text: string): ExplainLink {
   return { link, ok: false, text, reason, fix: liveReasons[reason].fix };
 }

@@ -13,6 +13,8 @@ import { isLocalOnly, serviceFacts } from './service-address.ts';
 
 export interface L2Claim {
   readonly service: string;
+  /** When the Service was made, in milliseconds since the epoch. */
+  readonly creationMs: number;
   readonly type: L2AddressType;
   /** Those that cover the address, by name. Equal lists are one array. */
   readonly policies: readonly L2Policy[];
@@ -60,7 +62,9 @@ export class L2Table {
       announce: ({ text: key, address: place }, type, policies) => {
         const local = isLocalOnly(facts, type) ? backends.get(facts.key) : undefined;
         const localTo = local === undefined || local.everywhere ? undefined : local.nodes;
-        claims.push({ key, place, claim: { service: facts.key, type, policies: this.#shared.of(policies), localTo } });
+        const { creationMs } = service.metadata;
+        const claim = { service: facts.key, creationMs, type, policies: this.#shared.of(policies), localTo };
+        claims.push({ key, place, claim });
       },
       refuse() {},
     });

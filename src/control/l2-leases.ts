@@ -1,33 +1,84 @@
 /**
- * The Lease objects behind announcements on local networks. A node's session says that it is alive and which links it
- * has; an ownership says who answers for the addresses of a Service, under the name and with the holder that Cilium
- * gives it. Reference §2.15.1, L27.
+ * The Lease objects behind announcements on local networks: sessions of nodes and ownerships, between the objects of
+ * the API and what l2/ reads and writes; and what nodes tell in their sessions. Reference §2.15.1, L27.
  */
-import type { Lease } from '../api/lease.ts';
+import { Lease } from '../api/lease.ts';
+import type { RawObject } from '../api/object.ts';
 import type { Snapshot } from '../api/snapshot.ts';
+import { type LeaseContent, Ownership, type SeenLease, Session } from '../l2/lease-record.ts';
 import { forEachChange } from './changes.ts';
 import { type L2Link, L2Links } from './l2-links.ts';
 
-const sessionPrefix = 'herald-l2-session-';
-const ownershipPrefix = 'cilium-l2announce-';
 /** Links of the node that can carry announcements, as `L2Links` writes them. */
 export const linksAnnotation = 'herald.io/l2-links';
+/**
+ * Who ought to hold it next. Not spec.preferredHolder: an API server takes that only together with a strategy, and
+ * forgets it where coordinated elections are off.
+ */
+const preferredAnnotation = 'herald.io/l2-preferred';
+const ours = 'herald.io/';
+
+/** An unchanged Lease is the same value in the next snapshot, and seen once. */
+const seen = new WeakMap<Lease, SeenLease>();
 
 export const L2Lease = {
-  sessionName(node: string): string {
-    return `${sessionPrefix}${node}`;
+  ownershipName({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+    return `cilium-l2announce-${namespace}-${name}`;
   },
 
-  isSession(lease: Lease): boolean {
-    return lease.metadata.name.startsWith(sessionPrefix) && lease.spec.holderIdentity !== '';
-  },
-
-  ownershipName(service: { readonly namespace: string; readonly name: string }): string {
-    return `${ownershipPrefix}${service.namespace}-${service.name}`;
+  isSession({ metadata }: Lease): boolean {
+    return metadata.name.startsWith(Session.nameOf(''));
   },
 
   isOwnership({ metadata }: Lease): boolean {
-    return metadata.name.startsWith(ownershipPrefix);
+    return metadata.name.startsWith('cilium-l2announce-');
+  },
+
+  seen(lease: Lease): SeenLease {
+    const known = seen.get(lease);
+    if (known !== undefined) return known;
+    const { metadata, spec } = lease;
+    const made: SeenLease = {
+      name: metadata.name,
+      resourceVersion: metadata.resourceVersion,
+      holder: spec.holderIdentity,
+      preferred: metadata.annotations[preferredAnnotation] ?? spec.preferredHolder,
+      durationMs: spec.leaseDurationSeconds === undefined ? undefined : spec.leaseDurationSeconds * 1000,
+      annotations: metadata.annotations,
+    };
+    seen.set(lease, made);
+    return made;
+  },
+
+  ownership(lease: Lease): Ownership | undefined {
+    return Ownership.read(L2Lease.seen(lease));
+  },
+
+  /** The object to write. `before`: what is there; what others noted on it stays. `wallMs` is for people. */
+  object(content: LeaseContent, namespace: string, before: Lease | undefined, wallMs: number): RawObject {
+    const { name, holder, preferred, durationMs, annotations } = content;
+    const changes = before !== undefined && before.spec.holderIdentity !== holder;
+    const kept = Object.entries(before?.metadata.annotations ?? {}).filter(([key]) => !key.startsWith(ours));
+    const wanted = preferred === '' ? annotations : { ...annotations, [preferredAnnotation]: preferred };
+    return {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: {
+        name,
+        namespace,
+        labels: before?.metadata.labels ?? {},
+        annotations: { ...Object.fromEntries(kept), ...wanted },
+      },
+      spec: Lease.specToRaw({
+        holderIdentity: holder,
+        // Whole seconds, and never fewer than the holder itself goes by.
+        leaseDurationSeconds: Math.max(1, Math.ceil(durationMs / 1000)),
+        acquireMs: before === undefined || changes ? wallMs : before.spec.acquireMs,
+        renewMs: wallMs,
+        leaseTransitions: (before?.spec.leaseTransitions ?? 0) + (changes ? 1 : 0),
+        preferredHolder: '',
+      }),
+    };
   },
 };
 
@@ -48,8 +99,8 @@ export class OfferedByNode {
     let changed = false;
     forEachChange(this.#leases, leases, (before, after) => {
       const lease = after ?? before;
-      if (lease === undefined || !this.#concerns(lease)) return;
-      const { holderIdentity: node } = lease.spec;
+      if (lease === undefined || lease.metadata.namespace !== this.#namespace || !L2Lease.isSession(lease)) return;
+      const node = lease.metadata.name.slice(Session.nameOf('').length);
       const text = after?.metadata.annotations[linksAnnotation];
       changed ||= this.#texts.get(node) !== text;
       if (text === undefined) this.#texts.delete(node);
@@ -58,14 +109,6 @@ export class OfferedByNode {
     this.#leases = leases;
     if (changed) this.#offers = this.#read();
     return this.#offers;
-  }
-
-  #concerns(lease: Lease): boolean {
-    return (
-      lease.metadata.namespace === this.#namespace &&
-      L2Lease.isSession(lease) &&
-      lease.metadata.name === L2Lease.sessionName(lease.spec.holderIdentity)
-    );
   }
 
   #read(): ReadonlyMap<string, readonly L2Link[]> {

@@ -221,6 +221,62 @@ export const reasons = {
 
 export type Reason = keyof typeof reasons;
 
+/** What only a running process can find. */
+export const liveReasons = {
+  // Of a BGP session.
+  'session-down': {
+    sentence: 'the session is not established',
+    fix: 'see what ended the last attempt; check the peer’s address, AS number, password and that it is reachable',
+  },
+  'family-not-agreed': {
+    sentence: 'the peer did not agree to the family of the address',
+    fix: 'configure the family on the router',
+  },
+  'not-sent-yet': {
+    sentence: 'the route has not left yet',
+    fix: 'ask again; if it stays, the peer reads too slowly',
+  },
+  // Of an address on the local network.
+  'no-l2-candidate': {
+    sentence: 'no node can answer for the address',
+    fix: 'see `herald explain service` for what keeps each node from it',
+  },
+  'subnet-nowhere': {
+    sentence: 'no node is in the subnet of the address; it is announced on the interfaces that the policy names',
+    fix: 'give the Service an address of a subnet that nodes are in, unless routers send this one here',
+  },
+  'no-l2-session': {
+    sentence: 'the node has no session in the store, so that it may not answer',
+    fix: 'check that the store can be reached, and takes the Lease of the session',
+  },
+  'address-held': {
+    sentence: 'another Lease still gives the address to another node',
+    fix: 'wait for that Lease to be let go, or remove it when its holder does not run Herald any more',
+  },
+  'held-by-foreign': {
+    sentence: 'something else than Herald holds the Lease of the address, such as Cilium',
+    fix: 'end the other announcer; what it held is taken when its Lease has run out',
+  },
+  'not-taken-yet': {
+    sentence: 'nobody has taken the address yet',
+    fix: 'ask again in a few seconds',
+  },
+  'address-yielded': {
+    sentence: 'the store is out of reach and another station speaks for the address, so that this node is silent',
+    fix: 'bring the store back within reach of this node',
+  },
+  'address-contested': {
+    sentence: 'another station answers for the address as well',
+    fix: 'find the station by its MAC and take the address from it',
+  },
+  'responder-not-programmed': {
+    sentence: 'the address was owned and could not be answered for, so that it was let go',
+    fix: 'see the problems of interfaces in `herald l2`',
+  },
+} as const satisfies Readonly<Record<string, ReasonText>>;
+
+export type LiveReason = keyof typeof liveReasons;
+
 /** A reason, and the particulars of this case: names and addresses, or nothing. */
 export interface Refusal {
   readonly reason: Reason;

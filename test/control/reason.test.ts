@@ -2,11 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { SnapshotBuilder } from '../../src/api/snapshot.ts';
 import { announcedView } from '../../src/control/announced.ts';
-import { reasons } from '../../src/control/reason.ts';
+import { liveReasons, reasons } from '../../src/control/reason.ts';
 import { apply, outcomeOf, scenarios } from './scenario.ts';
 
 describe('reasons', () => {
-  it.each(Object.entries(reasons))('%s', (code, { sentence, fix }) => {
+  it.each(Object.entries({ ...reasons, ...liveReasons }))('%s', (code, { sentence, fix }) => {
     expect(code).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
     for (const text of [sentence, fix]) {
       expect(text).toMatch(/^[A-Za-z]/);
@@ -15,7 +15,9 @@ describe('reasons', () => {
   });
 
   it('no two read alike', () => {
-    expect(new Set(Object.values(reasons).map(each => each.sentence)).size).toBe(Object.keys(reasons).length);
+    const all = [...Object.entries(reasons), ...Object.entries(liveReasons)];
+    expect(new Set(all.map(([code]) => code)).size).toBe(all.length);
+    expect(new Set(all.map(([, { sentence }]) => sentence)).size).toBe(all.length);
   });
 
   it('each is met in a scenario', () => {
