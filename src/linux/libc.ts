@@ -51,6 +51,11 @@ interface EventCalls {
   epoll(): number;
   /** From now on `epollWait` tells when `fd` is readable, or has an error. A closed descriptor leaves by itself. */
   epollAdd(epoll: number, fd: number): void;
+  /**
+   * Puts the calling thread ahead of every other at this level (SCHED_FIFO, 1 to 99), or with 0 among the others again.
+   * Whether it may.
+   */
+  realtime(priority: number): boolean;
   /** Blocks: descriptors that are ready, into `ready`; how many. 0 after `timeoutMs`, and when a signal came. */
   epollWait(epoll: number, ready: Int32Array, timeoutMs: number): number;
 }
@@ -63,6 +68,8 @@ const EPOLL_CTL_ADD = 1;
 const EPOLLIN = 1;
 /** struct epoll_event { u32 events; u64 data } is packed on x86-64 and nowhere else. */
 const [EPOLL_EVENT_SIZE, EPOLL_DATA_AT] = process.arch === 'x64' ? [12, 4] : [16, 8];
+const SCHED_OTHER = 0;
+const SCHED_FIFO = 1;
 const CLOCK_BOOTTIME = 7;
 const EINTR = 4;
 const EAGAIN = 11;
@@ -141,6 +148,7 @@ function bindEvents(c: LibraryHandle, errno: () => number, checked: Checked): Ev
   const eventfd = c.func('int eventfd(unsigned int, int)');
   const read = c.func('long read(int, void *, size_t)');
   const write = c.func('long write(int, const void *, size_t)');
+  const setScheduler = c.func('int sched_setscheduler(int, int, const void *)');
   const epollCreate = c.func('int epoll_create1(int)');
   const epollCtl = c.func('int epoll_ctl(int, int, int, void *)');
   const epollWait = c.func('int epoll_wait(int, void *, int, int)');
@@ -152,6 +160,7 @@ function bindEvents(c: LibraryHandle, errno: () => number, checked: Checked): Ev
     eventfd: () => checked('eventfd', eventfd(0, EFD_FLAGS)),
     wake: fd => void checked('write', Number(write(fd, counter, 8))),
     rest: fd => void read(fd, drained, 8),
+    realtime: priority => setScheduler(0, priority > 0 ? SCHED_FIFO : SCHED_OTHER, new Int32Array([priority])) === 0,
     epoll: () => checked('epoll_create1', epollCreate(EPOLL_CLOEXEC)),
     epollAdd(epoll, fd) {
       const event = new DataView(new ArrayBuffer(EPOLL_EVENT_SIZE));
