@@ -68,11 +68,14 @@ const F_NO_PREALLOC = 1;
 
 const EPERM = 1;
 const ENOENT = 2;
+const EAGAIN = 11;
 const EACCES = 13;
 const EINVAL = 22;
 
 const ATTRIBUTE_BYTES = 128;
 const LOG_BYTES = 65_536;
+/** The verifier breaks off with EAGAIN when a signal comes. */
+const LOAD_ATTEMPTS_MAX = 10;
 
 /** bpf(2)'s own number; libc has no name for it. */
 const numbers: Partial<Record<string, number>> = { x64: 321, arm64: 280 };
@@ -201,7 +204,8 @@ function programs(call: Call): Omit<Bpf, keyof MapCalls | 'close'> {
   return {
     loadProgram(name, instructions) {
       const fields = fieldsOf(name, instructions);
-      const result = call(PROG_LOAD, fields);
+      let result = call(PROG_LOAD, fields);
+      for (let i = 1; result === -EAGAIN && i < LOAD_ATTEMPTS_MAX; i++) result = call(PROG_LOAD, fields);
       if (result !== -EINVAL && result !== -EACCES) return checked('PROG_LOAD', result);
       const log = new Uint8Array(LOG_BYTES);
       call(PROG_LOAD, [...fields, [24, 1], [28, LOG_BYTES], [32, log]]);

@@ -7,79 +7,46 @@
  * option, duplicate detection, a sender that is not who the frame is from, and everything that may be a claim to an
  * address of ours.
  */
-import type { Line, Register } from './bpf-assembler.ts';
+import type { Line } from './bpf-assembler.ts';
 import { answersAt, type Maps } from './tcx-maps.ts';
+import {
+  ARP_BYTES,
+  addressOf,
+  answeredNs,
+  arp,
+  asked,
+  asker,
+  checksum,
+  context,
+  copy,
+  copyMac,
+  deadline,
+  ETHERNET_MIN_BYTES,
+  ethernet,
+  frame,
+  helpers,
+  ip6,
+  length,
+  lookup,
+  macFirst,
+  macLast,
+  mode,
+  ND_BYTES,
+  nd,
+  ndMac,
+  octets,
+  sameMac,
+  sender,
+  skb,
+  stack,
+  store,
+  storeMac,
+  unlessToUs,
+  wideOctets,
+} from './tcx-stack.ts';
 
 /** What a tcx program returns to leave a frame to the next one: TCX_NEXT. */
 const PASS_ON = -1;
-
-/** Numbers of the kernel's helpers, linux/bpf.h. */
-const helpers = {
-  lookup: 1,
-  storeBytes: 9,
-  redirect: 23,
-  loadBytes: 26,
-  checksumDifference: 28,
-  bootTimeNs: 125,
-} as const;
-
-/** Offsets in struct __sk_buff. */
-const skb = { length: 0, packetType: 4, protocol: 16, vlanPresent: 20, ifindex: 40 } as const;
-/** The frame is to this very link. Groups are told by their address: what is broadcast is each device's to say. */
-const PACKET_HOST = 0;
-
-const ARP_BYTES = 42;
-/** Ethernet without its checksum pads to this. */
-const ETHERNET_MIN_BYTES = 60;
-/** A solicitation with a source option and nothing else; the advertisement with a target option is as long. */
-const ND_BYTES = 86;
-
-/** Octets of the network, as a little-endian machine loads them. */
-const octets = (...bytes: readonly number[]): number => bytes.reduceRight((value, byte) => value * 256 + byte, 0) | 0;
-const wideOctets = (...bytes: readonly number[]): bigint =>
-  bytes.reduceRight((value, byte) => value * 256n + BigInt(byte), 0n);
-
-/**
- * The stack from the frame pointer down. The frame begins 2 octets off, as the kernel itself places it, so that what
- * follows the Ethernet header is aligned: an access to the stack must be.
- */
-const frame = -94;
-const ethernet = { destination: frame, source: frame + 6, type: frame + 12 } as const;
-const network = frame + 14;
-const arp = {
-  /** Hardware type, protocol type, their lengths and the operation: 8 octets. */
-  kind: network,
-  operation: network + 6,
-  senderMac: network + 8,
-  sender: network + 14,
-  targetMac: network + 18,
-  target: network + 24,
-} as const;
-const ip6 = { version: network, lengths: network + 4, source: network + 8, destination: network + 24 } as const;
-const icmp = network + 40;
-const nd = { type: icmp, checksum: icmp + 2, flags: icmp + 4, target: icmp + 8, option: icmp + 24 } as const;
-const ndMac = nd.option + 2;
-/** Keys of `rows`: the address asked for and, below it, the asker's. */
-const asked = -120;
-const asker = -144;
-/** Key of `deadlines`. */
-const mode = -148;
-/** CLOCK_BOOTTIME of the answer. */
-const answeredNs = -160;
-/** Key of `stations`. */
-const sender = -168;
-
-const stack: Register = 'r10';
-const context: Register = 'r6';
-/** Octets of the answer, which also says which one it is. */
-const length: Register = 'r7';
-/** The deadline until it has been compared, then the upper 4 octets of the link's MAC; `macLow` the other 2. */
-const deadline: Register = 'r8';
-const macHigh: Register = 'r8';
-const macLow: Register = 'r9';
-
-/** RFC 4443 §2.3: the part of the pseudo-header that is not addresses, payload length 32 and next header 58. */
-const PSEUDO_HEADER = octets(0, 0, 0, 32 + 58);
 
 export function tcxProgram(maps: Maps): Line[] {
   return [
@@ -248,8 +215,8 @@ function whetherOurs(maps: Maps): Line[] {
     ['jne', 'r0', 0, 'pass'],
     ...lookup(maps.links, asked + 16),
     ['jeq', 'r0', 0, 'pass'],
-    ['ldxw', macHigh, 'r0', 0],
-    ['ldxh', macLow, 'r0', 4],
+    ['ldxw', macFirst, 'r0', 0],
+    ['ldxh', macLast, 'r0', 4],
   ];
 }
 
@@ -315,91 +282,5 @@ function send(maps: Maps): Line[] {
     ['mov', 'r2', 0],
     ['call', helpers.redirect],
     ['exit'],
-  ];
-}
-
-/** Skips these lines, to the label, for a frame to this very link. */
-function unlessToUs(label: string, lines: readonly Line[]): Line[] {
-  return [['ldxw', 'r2', context, skb.packetType], ['jeq', 'r2', PACKET_HOST, label], ...lines, `${label}:`];
-}
-
-/** In r0 a pointer to the value, or 0. */
-function lookup(map: number, key: number): Line[] {
-  return [['ldmap', 'r1', map], ...addressOf('r2', key), ['call', helpers.lookup]];
-}
-
-function addressOf(to: Register, at: number): Line[] {
-  return [
-    ['mov', to, stack],
-    ['add', to, at],
-  ];
-}
-
-/** Passes on when the message's MAC is not the one the frame is from, or none: the answer has one place to go. */
-function sameMac(at: number): Line[] {
-  return [
-    ['mov', 'r4', 0],
-    ...[0, 2, 4].flatMap((i): Line[] => [
-      ['ldxh', 'r2', stack, ethernet.source + i],
-      ['ldxh', 'r3', stack, at + i],
-      ['jne', 'r2', 'r3', 'pass'],
-      ['or', 'r4', 'r2'],
-    ]),
-    ['jeq', 'r4', 0, 'pass'],
-  ];
-}
-
-/** 16 octets within the stack. */
-function copy(from: number, to: number): Line[] {
-  return [0, 8].flatMap((i): Line[] => [
-    ['ldxdw', 'r2', stack, from + i],
-    ['stxdw', stack, to + i, 'r2'],
-  ]);
-}
-
-function copyMac(from: number, to: number): Line[] {
-  return store(from, to, 6);
-}
-
-/** Octets within the stack, two at a time. */
-function store(from: number, to: number, bytes: number): Line[] {
-  return Array.from({ length: bytes / 2 }, (_, i) => i * 2).flatMap((i): Line[] => [
-    ['ldxh', 'r2', stack, from + i],
-    ['stxh', stack, to + i, 'r2'],
-  ]);
-}
-
-/** The link's MAC into the stack. */
-function storeMac(at: number): Line[] {
-  return [
-    ['stxh', stack, at, macHigh],
-    ['mov', 'r2', macHigh],
-    ['rsh', 'r2', 16],
-    ['stxh', stack, at + 2, 'r2'],
-    ['stxh', stack, at + 4, macLow],
-  ];
-}
-
-/** RFC 1071 over the addresses, the pseudo-header's rest and the message with its checksum: 0xffff when that is right. */
-function checksum(to: Register): Line[] {
-  const fold: Line[] = [
-    ['mov', 'r2', 'r0'],
-    ['and', 'r2', 0xffff],
-    ['rsh', 'r0', 16],
-    ['add', 'r0', 'r2'],
-  ];
-  return [
-    ['mov', 'r1', 0],
-    ['mov', 'r2', 0],
-    ...addressOf('r3', ip6.source),
-    ['mov', 'r4', ND_BYTES + frame - ip6.source],
-    ['mov', 'r5', PSEUDO_HEADER],
-    ['call', helpers.checksumDifference],
-    // The helper's result is 32 bits wide.
-    ['lsh', 'r0', 32],
-    ['rsh', 'r0', 32],
-    ...fold,
-    ...fold,
-    ['mov', to, 'r0'],
   ];
 }

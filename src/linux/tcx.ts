@@ -48,8 +48,18 @@ export interface TcxCounter extends Answers {
   readonly address: IpAddress;
 }
 
-/** `bpf-denied`: no CAP_BPF or CAP_NET_ADMIN; `bpf-absent`, `tcx-absent`: kernel before 6.6 or built without. */
-export type TcxMissing = 'bpf-denied' | 'bpf-absent' | 'tcx-absent' | 'machine-unknown' | 'program-refused';
+/**
+ * `bpf-denied`: no CAP_BPF or CAP_NET_ADMIN, or pins that are another user's; `bpf-absent`, `tcx-absent`: a kernel
+ * before 6.6 or built without; `machine-unknown`: neither x64 nor arm64; `program-refused`: by the verifier;
+ * `bpf-failed`: anything else, such as no memory.
+ */
+export type TcxMissing =
+  | 'bpf-denied'
+  | 'bpf-absent'
+  | 'tcx-absent'
+  | 'machine-unknown'
+  | 'program-refused'
+  | 'bpf-failed';
 
 /** The in-kernel path cannot be had here; the socket path answers instead. */
 export class TcxUnavailable extends Error {
@@ -63,6 +73,7 @@ export class TcxUnavailable extends Error {
 }
 
 const EINVAL = 22;
+const ENOSYS = 38;
 /** No interface has it: attaching there tells a kernel with tcx, which looks for the interface, from one without. */
 const NO_INTERFACE = 0x7fff_ffff;
 
@@ -305,7 +316,7 @@ function unavailable(error: unknown): unknown {
   if (error instanceof ProgramRefused) return new TcxUnavailable('program-refused', error.message);
   if (!(error instanceof SystemError)) return error;
   if (isDenied(error)) return new TcxUnavailable('bpf-denied', `${error.message}: it takes CAP_BPF and CAP_NET_ADMIN`);
-  return new TcxUnavailable('bpf-absent', error.message);
+  return new TcxUnavailable(error.errno === ENOSYS ? 'bpf-absent' : 'bpf-failed', error.message);
 }
 
 /** Clears one row at once, from whichever thread; `address` is 4 or 16 octets. One that is gone already is fine. */

@@ -4,6 +4,7 @@
  */
 
 import type { PinPlaces } from '../../src/linux/bpf-filesystem.ts';
+import { loadLibc } from '../../src/linux/libc.ts';
 import { TcxDatapath, TcxUnavailable } from '../../src/linux/tcx.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Mac } from '../../src/net/mac.ts';
@@ -14,7 +15,8 @@ export interface TcxAgentWork {
   readonly index: number;
   readonly mac: string;
   readonly rows?: readonly string[];
-  readonly sessionMs?: number;
+  /** The deadline, from when it is written. */
+  readonly forMs?: number;
 }
 
 /** The line. */
@@ -22,6 +24,8 @@ export interface TcxAgentWord {
   readonly unavailable?: string;
   readonly pins?: TcxDatapath['pins'];
   readonly found?: readonly string[];
+  /** CLOCK_BOOTTIME. */
+  readonly deadlineMs?: number;
   /** Why the link could not be attached. */
   readonly problem?: string;
 }
@@ -44,8 +48,10 @@ try {
         return { link: work.index, address, mode: 'session' };
       }),
     );
-  if (work.sessionMs !== undefined) datapath.deadlines({ sessionMs: work.sessionMs, holdMs: 0 });
-  say({ pins: datapath.pins, found, ...(problem !== undefined && { problem }) });
+  const deadlineMs = work.forMs === undefined ? undefined : (await loadLibc()).boottimeMs() + work.forMs;
+  if (deadlineMs !== undefined) datapath.deadlines({ sessionMs: deadlineMs, holdMs: 0 });
+  const { pins } = datapath;
+  say({ pins, found, ...(deadlineMs !== undefined && { deadlineMs }), ...(problem !== undefined && { problem }) });
 } catch (error) {
   if (!(error instanceof TcxUnavailable)) throw error;
   say({ unavailable: error.reason });
