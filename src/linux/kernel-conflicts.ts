@@ -74,7 +74,9 @@ export class KernelConflicts {
   }
 
   #tendFilter(): void {
-    const solicited = this.#rows.filter(({ address }) => address.family === 'ipv6').map(({ address }) => address);
+    const solicited = this.#rows
+      .filter(({ address, mode }) => address.family === 'ipv6' && mode !== 'listen')
+      .map(({ address }) => address);
     if (this.#filter === undefined) {
       if (solicited.length === 0) return;
       if (this.#nowMs() - this.#filterTriedMs < RETRY_MS) return;

@@ -49,7 +49,7 @@ export class NdResponder implements Responder {
   /** Per link why the in-kernel path is not on it. */
   #refusals: ReadonlyMap<number, string> = new Map();
   #rows: readonly OwnedRow[] = [];
-  /** Rows in `hold` that were given up, by `keyOf`: until they are something else, the kernel does not have them. */
+  /** Rows in `hold` that were given up, by `keyOf`: until they are something else, the program only listens for them. */
   readonly #yielded = new Set<string>();
 
   /** Throws TcxUnavailable when the choice is `ebpf` and cannot be. */
@@ -103,6 +103,10 @@ export class NdResponder implements Responder {
     this.#tcx?.deadlines(deadlines);
   }
 
+  cap(sessionMs: number): void {
+    this.#tcx?.cap(sessionMs);
+  }
+
   send(link: number, frame: Uint8Array): void {
     if (this.#sockets.send(link, frame) !== 0) this.#counts[0] = (this.#counts[0] ?? 0) + 1;
   }
@@ -116,7 +120,7 @@ export class NdResponder implements Responder {
       links: this.#links.map(link => this.#linkStatus(link)),
       rows: this.#table
         .status()
-        .filter(({ yielded }) => !yielded)
+        .filter(({ row, yielded }) => !yielded && row.mode !== 'listen')
         .map(status => rowStatus(status, inKernel.get(keyOf(status.row)))),
       drops,
       contradictions: this.#conflicts.find(),
@@ -149,8 +153,10 @@ export class NdResponder implements Responder {
 
   #tendGroups(): void {
     const present = new Set(this.#links.map(link => link.index));
-    const solicited = this.#rows.filter(({ address, link }) => address.family === 'ipv6' && present.has(link));
-    this.#groups.set(solicited.map(({ address, link }) => ({ link, group: solicitedNode(address) })));
+    const asked = this.#rows.filter(
+      ({ address, link, mode }) => mode !== 'listen' && address.family === 'ipv6' && present.has(link),
+    );
+    this.#groups.set(asked.map(({ address, link }) => ({ link, group: solicitedNode(address) })));
   }
 
   #hear(message: FromNd): void {
@@ -172,7 +178,8 @@ export class NdResponder implements Responder {
   }
 
   #program(): void {
-    this.#tcx?.program(this.#rows.filter(row => !this.#yielded.has(keyOf(row))));
+    const given = (row: OwnedRow) => this.#yielded.has(keyOf(row));
+    this.#tcx?.program(this.#rows.map(row => (given(row) ? { ...row, mode: 'listen' } : row)));
   }
 
   #linkStatus({ index, name }: ResponderLink): ResponderLinkStatus {
