@@ -11,7 +11,7 @@ export interface SeenLease {
   readonly holder: string;
   /** spec.preferredHolder; empty: unsaid. */
   readonly preferred: string;
-  /** spec.leaseDurationSeconds. */
+  /** spec.leaseDurationSeconds, which rounds up: others may wait longer than the holder counts on, never less. */
   readonly durationMs: number | undefined;
   /** metadata.annotations, at least those that begin with `herald.io/`. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -36,6 +36,8 @@ export interface Session {
   readonly instance: string;
   /** Over for good: its node let go of it, or another one saw it expire. */
   readonly over: boolean;
+  /** Who let go of it: its own node, which had fallen silent, or one that saw it expire. Empty while it lasts. */
+  readonly endedBy: string;
   /** Without a renewal, others may end it after this long. */
   readonly durationMs: number;
 }
@@ -57,13 +59,20 @@ export interface Ownership {
   readonly durationMs: number | undefined;
 }
 
+/** One that Herald wrote. */
+export interface OwnOwnership extends Ownership {
+  readonly session: string;
+  readonly durationMs: number;
+}
+
 const SESSION_PREFIX = 'herald-l2-session-';
 const OWNERSHIP_PREFIX = 'cilium-l2announce-';
 const SESSION = 'herald.io/l2-session';
 const INSTANCE = 'herald.io/l2-instance';
 const NODE = 'herald.io/l2-node';
 const ADDRESSES = 'herald.io/l2-addresses';
-/** A renewal has to differ from the one before, or a store may take it for none. */
+const ENDED_BY = 'herald.io/l2-ended-by';
+/** A write has to differ from what it replaces, or a store takes it for none and keeps the version. */
 const BEAT = 'herald.io/l2-beat';
 
 export const Session = {
@@ -74,21 +83,22 @@ export const Session = {
   /** Undefined for a Lease that is no session, or one whose marks somebody took off. */
   read(lease: SeenLease): Session | undefined {
     if (!lease.name.startsWith(SESSION_PREFIX)) return undefined;
-    const { [SESSION]: id, [INSTANCE]: instance = '' } = lease.annotations;
+    const { [SESSION]: id, [INSTANCE]: instance = '', [ENDED_BY]: endedBy = '' } = lease.annotations;
     if (id === undefined || lease.durationMs === undefined) return undefined;
     const node = lease.name.slice(SESSION_PREFIX.length);
-    return { node, id, instance, over: lease.holder !== node, durationMs: lease.durationMs };
+    return { node, id, instance, over: lease.holder !== node, endedBy, durationMs: lease.durationMs };
   },
 
   /** `more`: other annotations that the node tells the others by. */
   write(session: Session, beat: number, more: Readonly<Record<string, string>> = {}): LeaseContent {
-    const { node, id, instance, over, durationMs } = session;
+    const { node, id, instance, over, endedBy, durationMs } = session;
+    const end = over ? { [ENDED_BY]: endedBy } : {};
     return {
       name: Session.nameOf(node),
       holder: over ? '' : node,
       preferred: '',
       durationMs,
-      annotations: { ...more, [SESSION]: id, [INSTANCE]: instance, [BEAT]: String(beat) },
+      annotations: { ...more, ...end, [SESSION]: id, [INSTANCE]: instance, [BEAT]: String(beat) },
     };
   },
 };
@@ -111,14 +121,15 @@ export const Ownership = {
     };
   },
 
-  write(name: string, ownership: Ownership & { readonly session: string; readonly durationMs: number }): LeaseContent {
+  write(name: string, ownership: OwnOwnership, beat: number): LeaseContent {
     const { node, session, instance, released, preferred, addresses, durationMs } = ownership;
+    const marks = { [SESSION]: session, [INSTANCE]: instance, [NODE]: node, [BEAT]: String(beat) };
     return {
       name,
       holder: released ? '' : node,
       preferred,
       durationMs,
-      annotations: { [SESSION]: session, [INSTANCE]: instance, [NODE]: node, [ADDRESSES]: addresses.join(',') },
+      annotations: { ...marks, [ADDRESSES]: addresses.join(',') },
     };
   },
 };

@@ -1,0 +1,256 @@
+/**
+ * The addresses that this node answers for: in which rows, announced when, and what keeps them alive while the store is
+ * out of reach. Then a row counts by short deadlines that are put off all the time; it is given up when the wire
+ * contradicts it, asks for its own address to hear that, and comes back only after nobody has answered for a while.
+ */
+import { IpAddress } from '../net/ip.ts';
+import type { Mac } from '../net/mac.ts';
+import type { OwnedRow } from './address-table.ts';
+import { arpProbe, gratuitousArp } from './arp.ts';
+import type { Holding } from './group-claims.ts';
+import { ndpProbe, unsolicitedAdvertisement } from './ndp.ts';
+import type { L2Group, OwnershipLink } from './ownership-event.ts';
+import type { Heard } from './responder.ts';
+import { Schedule } from './schedule.ts';
+
+/** A taker says so this long before it answers, where somebody may still be holding the address. */
+export const ANNOUNCE_AHEAD_MS = 50;
+/** How far the deadline of rows in mode `hold` is ahead, and how often it is put off. */
+export const HOLD_MS = 300;
+const HOLD_ROLL_MS = 100;
+const ASK_MS = 200;
+/** Without an answer for so long, an address that was given up is held again; one of several comes first. */
+const QUIET_MS = 500;
+const QUIET_TURN_MS = 300;
+/** As much after the deadline passed because this process stood still: what was said meanwhile may be unheard. */
+const RECHECK_MS = 120;
+/** Another station that will not stop is contradicted no more often than this (RFC 5227 §2.4, DEFEND_INTERVAL). */
+const DEFEND_MS = 10_000;
+
+interface Answer {
+  readonly address: IpAddress;
+  lease: string;
+  links: readonly number[];
+  readonly sinceMs: number;
+  /** From when on it is answered. */
+  fromMs: number;
+  schedule: Schedule;
+  defendedMs: number;
+}
+
+interface Asking {
+  /** Only heard until then; -Infinity: held; Infinity: no link is up. */
+  quietUntilMs: number;
+  askMs: number;
+}
+
+const FIRM = Number.NEGATIVE_INFINITY;
+
+export interface Frame {
+  readonly link: number;
+  readonly frame: Uint8Array;
+}
+
+export class Answers {
+  readonly #answers = new Map<string, Answer>();
+  /** While the store is out of reach: by address. */
+  #asking: Map<string, Asking> | undefined;
+  #holdMs = 0;
+  #macs: ReadonlyMap<number, Mac> = new Map();
+  readonly #garpIntervalMs: number;
+  /** How many other nodes come before this one for an address. */
+  readonly #turn: (lease: string) => number;
+
+  constructor(garpIntervalMs: number, turn: (lease: string) => number) {
+    this.#garpIntervalMs = garpIntervalMs;
+    this.#turn = turn;
+  }
+
+  get holding(): boolean {
+    return this.#asking !== undefined;
+  }
+
+  get holdMs(): number {
+    return this.#asking === undefined ? 0 : this.#holdMs;
+  }
+
+  get size(): number {
+    return this.#answers.size;
+  }
+
+  sinceMs(lease: string): number | undefined {
+    let sinceMs: number | undefined;
+    for (const answer of this.#answers.values())
+      if (answer.lease === lease) sinceMs = Math.min(sinceMs ?? answer.sinceMs, answer.sinceMs);
+    return sinceMs;
+  }
+
+  setLinks(links: readonly OwnershipLink[]): void {
+    this.#macs = new Map(links.map(({ index, mac }) => [index, mac]));
+  }
+
+  /** What is ours now. */
+  sync(holdings: Iterable<Holding>, groupOf: (text: string) => L2Group | undefined, nowMs: number): void {
+    const kept = new Set<string>();
+    for (const { answering, lease, quiet } of holdings)
+      for (const text of answering) {
+        const known = this.#answers.get(text);
+        const group = groupOf(text);
+        const wanted = group?.addresses.find(({ address }) => IpAddress.format(address) === text);
+        if (wanted === undefined || wanted.links.length === 0 || kept.has(text)) continue;
+        kept.add(text);
+        if (known !== undefined) this.#relink(known, lease, wanted.links, nowMs);
+        else this.#begin(text, wanted.address, lease, wanted.links, quiet, nowMs);
+      }
+    for (const text of this.#answers.keys())
+      if (!kept.has(text)) {
+        this.#answers.delete(text);
+        // Should its link come back, somebody else may have it by then.
+        if (this.#asking?.has(text)) this.#asking.set(text, { quietUntilMs: Number.POSITIVE_INFINITY, askMs: 0 });
+      }
+  }
+
+  clear(): void {
+    this.#answers.clear();
+    this.#asking = undefined;
+  }
+
+  /** The store is out of reach. `inTime`: the session has not run out yet, so nobody else can have taken anything. */
+  hold(inTime: boolean, nowMs: number): void {
+    this.#asking = new Map();
+    this.#holdMs = nowMs + HOLD_MS;
+    for (const [text, { fromMs, lease }] of this.#answers) {
+      const quietUntilMs = inTime && nowMs >= fromMs ? FIRM : this.#quietUntil(lease, nowMs);
+      this.#asking.set(text, { quietUntilMs, askMs: nowMs });
+    }
+  }
+
+  /** The store is back, and what is ours is ours. */
+  unhold(nowMs: number): void {
+    for (const [text, answer] of this.#answers)
+      if ((this.#asking?.get(text)?.quietUntilMs ?? FIRM) !== FIRM) answer.schedule = Schedule.begin(nowMs);
+    this.#asking = undefined;
+  }
+
+  /** Another station spoke for one of the addresses. */
+  heard({ address }: Heard, nowMs: number): void {
+    const text = IpAddress.format(address);
+    const answer = this.#answers.get(text);
+    if (answer === undefined) return;
+    const asking = this.#asking?.get(text);
+    if (asking !== undefined) asking.quietUntilMs = this.#quietUntil(answer.lease, nowMs);
+    else if (this.#asking === undefined && nowMs >= answer.fromMs && nowMs >= answer.defendedMs + DEFEND_MS) {
+      answer.defendedMs = nowMs;
+      answer.schedule = { ...answer.schedule, nextMs: nowMs };
+    }
+  }
+
+  rows(nowMs: number): readonly OwnedRow[] {
+    const rows: OwnedRow[] = [];
+    for (const [text, { address, links, fromMs }] of this.#answers) {
+      const asking = this.#asking?.get(text);
+      const firm = nowMs >= fromMs && (asking === undefined || asking.quietUntilMs === FIRM);
+      const mode = !firm ? 'listen' : this.#asking === undefined ? 'session' : 'hold';
+      for (const link of links) rows.push({ link, address, mode });
+    }
+    return rows;
+  }
+
+  /** Announcements and questions that are due; puts off what has to be. */
+  due(nowMs: number): readonly Frame[] {
+    const frames: Frame[] = [];
+    if (this.#asking !== undefined) this.#roll(nowMs);
+    for (const [text, answer] of this.#answers) {
+      const asking = this.#asking?.get(text);
+      const listens = asking !== undefined && asking.quietUntilMs !== FIRM;
+      if (asking !== undefined && nowMs >= asking.askMs) {
+        asking.askMs = nowMs + ASK_MS;
+        this.#send(answer, frames, (mac, address) => [
+          address.family === 'ipv4' ? arpProbe(mac, address) : ndpProbe(mac, address),
+        ]);
+      }
+      if (listens || nowMs < answer.schedule.nextMs) continue;
+      this.#send(answer, frames, announcement);
+      const ahead = nowMs < answer.fromMs;
+      answer.schedule = ahead
+        ? { sinceMs: nowMs, nextMs: Math.min(nowMs + ANNOUNCE_AHEAD_MS / 2, answer.fromMs) }
+        : Schedule.after(answer.schedule, nowMs, this.#garpIntervalMs);
+    }
+    return frames;
+  }
+
+  nextMs(nowMs: number): number {
+    let next = this.#asking === undefined ? Number.POSITIVE_INFINITY : this.#holdMs - HOLD_MS + HOLD_ROLL_MS;
+    for (const [text, { fromMs, schedule }] of this.#answers) {
+      const asking = this.#asking?.get(text);
+      if (fromMs > nowMs) next = Math.min(next, fromMs);
+      if (asking === undefined || asking.quietUntilMs === FIRM) next = Math.min(next, schedule.nextMs);
+      if (asking === undefined) continue;
+      next = Math.min(next, asking.askMs);
+      if (asking.quietUntilMs !== FIRM) next = Math.min(next, asking.quietUntilMs);
+    }
+    return next;
+  }
+
+  #begin(
+    text: string,
+    address: IpAddress,
+    lease: string,
+    links: readonly number[],
+    quiet: boolean,
+    nowMs: number,
+  ): void {
+    const fromMs = quiet ? nowMs : nowMs + ANNOUNCE_AHEAD_MS;
+    const schedule = Schedule.begin(nowMs);
+    this.#answers.set(text, {
+      address,
+      lease,
+      links,
+      sinceMs: nowMs,
+      fromMs,
+      schedule,
+      defendedMs: Number.NEGATIVE_INFINITY,
+    });
+    if (this.#asking !== undefined)
+      this.#asking.set(text, { quietUntilMs: this.#quietUntil(lease, nowMs), askMs: nowMs });
+  }
+
+  #relink(answer: Answer, lease: string, links: readonly number[], nowMs: number): void {
+    if (links.some(link => !answer.links.includes(link))) answer.schedule = Schedule.begin(nowMs);
+    answer.links = links;
+    answer.lease = lease;
+  }
+
+  /** Puts the deadline off; one that has passed was not put off in time, and what was said meanwhile may be unheard. */
+  #roll(nowMs: number): void {
+    const lapsed = nowMs >= this.#holdMs;
+    for (const [text, asking] of this.#asking ?? []) {
+      const answer = this.#answers.get(text);
+      if (answer === undefined) continue;
+      if (asking.quietUntilMs === FIRM && lapsed)
+        Object.assign(asking, { quietUntilMs: nowMs + RECHECK_MS, askMs: nowMs });
+      else if (asking.quietUntilMs !== FIRM && nowMs >= asking.quietUntilMs) {
+        // Whoever comes back says so first, as a taker does.
+        asking.quietUntilMs = FIRM;
+        answer.fromMs = nowMs + ANNOUNCE_AHEAD_MS;
+        answer.schedule = Schedule.begin(nowMs);
+      }
+    }
+    this.#holdMs = nowMs + HOLD_MS;
+  }
+
+  #quietUntil(lease: string, nowMs: number): number {
+    return nowMs + QUIET_MS + this.#turn(lease) * QUIET_TURN_MS;
+  }
+
+  #send({ address, links }: Answer, out: Frame[], make: (mac: Mac, address: IpAddress) => readonly Uint8Array[]): void {
+    for (const link of links) {
+      const mac = this.#macs.get(link);
+      if (mac !== undefined) for (const frame of make(mac, address)) out.push({ link, frame });
+    }
+  }
+}
+
+function announcement(mac: Mac, address: IpAddress): readonly Uint8Array[] {
+  return address.family === 'ipv4' ? gratuitousArp(mac, address) : [unsolicitedAdvertisement(mac, address)];
+}
