@@ -72,6 +72,8 @@ export class TcxUnavailable extends Error {
   }
 }
 
+const E2BIG = 7;
+const ENOMEM = 12;
 const EINVAL = 22;
 const ENOSYS = 38;
 /** No interface has it: attaching there tells a kernel with tcx, which looks for the interface, from one without. */
@@ -157,7 +159,10 @@ export class TcxDatapath {
     return problems;
   }
 
-  /** Whole set, diffed inside. The first call also ends what a process with another layout of maps left. */
+  /**
+   * Whole set, diffed inside; more than the maps hold are left to the sockets. The first call also ends what a process
+   * with another layout of maps left.
+   */
   program(rows: readonly OwnedRow[]): void {
     const { rows: map, answers } = this.#maps;
     const wanted = new Map(rows.map(row => [textOf(keyOf(row)), row]));
@@ -166,9 +171,15 @@ export class TcxDatapath {
       const before = this.#rows.get(text);
       if (before?.mode === row.mode) continue;
       const key = keyOf(row);
-      if (before === undefined) this.#bpf.update(answers, key, new Uint8Array(mapShapes.answers.valueBytes));
-      this.#bpf.update(map, key, modeValue(row.mode));
-      this.#rows.set(text, row);
+      try {
+        if (before === undefined) this.#bpf.update(answers, key, new Uint8Array(mapShapes.answers.valueBytes));
+        this.#bpf.update(map, key, modeValue(row.mode));
+        this.#rows.set(text, row);
+      } catch (error) {
+        // One that has no place in the kernel is answered by the sockets.
+        if (!(error instanceof SystemError) || (error.errno !== E2BIG && error.errno !== ENOMEM)) throw error;
+        this.yielded(row.link, row.address);
+      }
     }
     if (this.#programmed) return;
     this.#programmed = true;
@@ -249,7 +260,13 @@ export class TcxDatapath {
   #create(index: number): number {
     const fd = this.#bpf.attach(this.#program, index);
     const pin = this.#pinOf(index);
-    if (pin !== undefined) this.#bpf.pin(fd, pin);
+    try {
+      if (pin !== undefined) this.#bpf.pin(fd, pin);
+    } catch (error) {
+      // A cleanup took the directory away: answering until whenever is what it was meant to end.
+      this.#bpf.close(fd);
+      throw error;
+    }
     return fd;
   }
 

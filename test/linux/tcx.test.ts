@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadLibc } from '../../src/linux/libc.ts';
 import { openPacketSocket } from '../../src/linux/packet-socket.ts';
 import { rowClearer } from '../../src/linux/tcx.ts';
+import { mapShapes } from '../../src/linux/tcx-maps.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Mac } from '../../src/net/mac.ts';
 import { arpFrame, neighborFrame, type Seen } from '../support/l2-frames.ts';
@@ -121,6 +122,21 @@ describe.skipIf(missing !== undefined)(`the in-kernel responder${missing ? ` (${
     datapath.program([]);
     datapath.program(rig.rows('session', address4));
     expect(datapath.counters()).toEqual([{ ...rig.rows()[0], mode: undefined, answers: 0, last: undefined }]);
+  });
+
+  it('leaves more rows than its maps hold to the sockets', async () => {
+    const datapath = await rig.answering();
+    const { entriesMax } = mapShapes.rows;
+    const many = Array.from({ length: entriesMax + 10 }, (_, i) => ({
+      link: rig.link.index,
+      mode: 'session' as const,
+      address: IpAddress.of('ipv4', 0x0a00_0000n + BigInt(i)),
+    }));
+    datapath.program(many);
+    expect(datapath.rows()).toHaveLength(entriesMax);
+    datapath.program(rig.rows());
+    await rig.expectAnswer(address4);
+    await rig.expectSilence('10.0.0.1');
   });
 
   it('drops a row that another thread cleared, and has it again once it is told so', async () => {
