@@ -49,6 +49,7 @@ export class NetlinkSocket {
   readonly #from = new Uint8Array(12);
   readonly #kernel = new Uint8Array(12);
   #seq = 0;
+  #port = 0;
 
   /** Throws SystemError. `groups` are RTNLGRP_ numbers to hear of. */
   constructor(libc: Libc, groups: readonly number[] = []) {
@@ -70,6 +71,11 @@ export class NetlinkSocket {
 
   close(): void {
     this.#libc.close(this.fd);
+  }
+
+  /** What the kernel names as the cause of changes made by this socket; 0 until it has answered something. */
+  get port(): number {
+    return this.#port;
   }
 
   nextSeq(): number {
@@ -94,6 +100,7 @@ export class NetlinkSocket {
         if (message.type !== NLMSG_ERROR) continue;
         const { errno, text } = NetlinkMessage.error(message);
         if (errno !== 0) faults.push({ seq: message.seq, errno, text });
+        this.#port = message.port;
         if (message.seq === lastSeq) return faults;
       }
     }
@@ -137,6 +144,7 @@ export class NetlinkSocket {
       if (bytes === undefined) throw new Error('a netlink dump has no end');
       for (const message of NetlinkMessage.parse(bytes)) {
         if (message.seq !== seq) continue;
+        this.#port = message.port;
         if (NetlinkMessage.isInterrupted(message)) isExact = false;
         if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
           const { errno, text } = NetlinkMessage.error(message);

@@ -4,6 +4,7 @@
  */
 import type { HostFacts } from '../control/settings.ts';
 import { BlockingWorker, workerEntry } from './blocking-worker.ts';
+import type { FromRoutes, ToRoutes } from './kernel-routes-message.ts';
 import type { Libc } from './libc.ts';
 
 /** What the thread is started with. */
@@ -14,9 +15,9 @@ export interface NetlinkWork {
   readonly protocol: number;
 }
 
-export type ToNetlink = never;
+export type ToNetlink = ToRoutes;
 
-export type FromNetlink = { readonly about: 'host'; readonly facts: HostFacts };
+export type FromNetlink = { readonly about: 'host'; readonly facts: HostFacts } | FromRoutes;
 
 /** rtm_protocol of everything Herald writes: 174, which nobody else has in iproute2's rt_protos. */
 export const heraldProtocol = 174;
@@ -24,6 +25,12 @@ export const heraldProtocol = 174;
 export interface HostListener {
   facts(facts: HostFacts): void;
   /** The thread is no more: netlink cannot be opened here, or it broke. */
+  failed(error: Error): void;
+}
+
+export interface RoutesListener {
+  answer(answer: FromRoutes): void;
+  /** As for the host. */
   failed(error: Error): void;
 }
 
@@ -35,6 +42,7 @@ export interface NetlinkThreadOptions {
 export class NetlinkThread {
   readonly #worker: BlockingWorker<ToNetlink, FromNetlink>;
   readonly #listeners = new Set<HostListener>();
+  #routes: RoutesListener | undefined;
   #facts: HostFacts | undefined;
   #failure: Error | undefined;
 
@@ -54,12 +62,26 @@ export class NetlinkThread {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Who is told what becomes of routes: one, for the process. */
+  routes(listener: RoutesListener): void {
+    this.#routes = listener;
+    if (this.#failure !== undefined) listener.failed(this.#failure);
+  }
+
+  post(message: ToRoutes): void {
+    this.#worker.post(message);
+  }
+
   /** Resolves when the thread is gone. */
   close(): Promise<void> {
     return this.#worker.close();
   }
 
   #message(message: FromNetlink): void {
+    if (message.about === 'routes') {
+      this.#routes?.answer(message);
+      return;
+    }
     this.#facts = message.facts;
     for (const listener of this.#listeners) listener.facts(message.facts);
   }
@@ -67,5 +89,6 @@ export class NetlinkThread {
   #fail(error: Error): void {
     this.#failure = error;
     for (const listener of this.#listeners) listener.failed(error);
+    this.#routes?.failed(error);
   }
 }

@@ -10,6 +10,7 @@ import { little, NetlinkMessage, NetlinkWriter, NLM_F_REPLACE } from './netlink.
 import { NetlinkSocket } from './netlink-socket.ts';
 import { askAddresses, askLinks, askRoutes, groups, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE } from './rtnetlink.ts';
 import { HostTable } from './rtnetlink-host.ts';
+import { RTM_DELNEXTHOP, RTM_NEWNEXTHOP } from './rtnetlink-routes.ts';
 import { attachFilter, type FilterStep } from './socket-filter.ts';
 
 /** Told when nothing more came for so long, and at the latest so long after the first. */
@@ -23,11 +24,23 @@ const receivesMax = 64;
 const EAFNOSUPPORT = 97;
 const EOPNOTSUPP = 95;
 
+/** What happened beyond what the host looks like now. */
+export interface Stir {
+  /** Messages were lost: anything may have happened. */
+  readonly lost: boolean;
+  /** Numbers of links that went down or away, if only for a moment. */
+  readonly fell: ReadonlySet<number>;
+  /** Somebody else removed a route or next hop of ours, or put one in the place of another's. */
+  readonly interfered: boolean;
+}
+
 export interface EventHandlers {
   /** The host differs from what was told last. */
   facts(facts: HostFacts): void;
-  /** Links or addresses changed, or a route that one of ours may hang on; `lost` when nobody knows what else. */
-  stirred(lost: boolean): void;
+  /** Whether a route that somebody else removed, or put in the place of another, is one that we want there. */
+  concerns(route: NetlinkMessage): boolean;
+  /** After `facts`, if those differ. */
+  stirred(stir: Stir, facts: HostFacts): void;
 }
 
 export class RtnetlinkEvents {
@@ -37,7 +50,7 @@ export class RtnetlinkEvents {
   readonly #writer = new NetlinkWriter(1024);
   readonly #handlers: EventHandlers;
   #told: HostFacts | undefined;
-  #isStirred = false;
+  #isInterfered = false;
   #areRoutesDue = true;
   #isAllDue = true;
   #isLost = false;
@@ -46,18 +59,23 @@ export class RtnetlinkEvents {
   #latestMs = 0;
   #isPending = true;
 
-  /** Throws SystemError where netlink cannot be opened. `ownProtocol` marks routes whose loss matters to us. */
-  constructor(libc: Libc, ownProtocol: number, handlers: EventHandlers) {
+  /** Throws SystemError where netlink cannot be opened. Of routes, the loss of our own matters. */
+  constructor(libc: Libc, own: OwnChanges, handlers: EventHandlers) {
     this.#handlers = handlers;
     this.#asking = new NetlinkSocket(libc);
-    const { link, ipv4Address, ipv6Address, ipv4Route, ipv6Route } = groups;
-    this.socket = new NetlinkSocket(libc, [link, ipv4Address, ipv6Address, ipv4Route, ipv6Route]);
-    attachFilter(libc, this.socket.fd, eventFilter(ownProtocol));
+    const { link, ipv4Address, ipv6Address, ipv4Route, ipv6Route, nextHop } = groups;
+    this.socket = new NetlinkSocket(libc, [link, ipv4Address, ipv6Address, ipv4Route, ipv6Route, nextHop]);
+    attachFilter(libc, this.socket.fd, eventFilter(own));
   }
 
   close(): void {
     this.socket.close();
     this.#asking.close();
+  }
+
+  /** What there is has been listed. */
+  get isReady(): boolean {
+    return this.#told !== undefined;
   }
 
   /** Milliseconds until `tell` has something to do; undefined when it has nothing. */
@@ -95,20 +113,25 @@ export class RtnetlinkEvents {
     const facts = this.table.facts();
     if (this.#told === undefined || !sameValue(this.#told, facts)) this.#handlers.facts(facts);
     this.#told = facts;
-    const [isStirred, isLost] = [this.#isStirred, this.#isLost];
-    this.#isStirred = false;
+    const stir: Stir = { lost: this.#isLost, fell: this.table.takeFallen(), interfered: this.#isInterfered };
     this.#isLost = false;
-    if (isStirred || isLost) this.#handlers.stirred(isLost);
+    this.#isInterfered = false;
+    this.#handlers.stirred(stir, facts);
   }
 
   #hear(message: NetlinkMessage, nowMs: number): void {
     const change = this.table.hear(message);
-    const isRoute = message.type === RTM_NEWROUTE || message.type === RTM_DELROUTE;
-    if (change === 'nothing' && !isRoute) return;
-    this.#isStirred = true;
+    if (this.#isInterference(message)) this.#isInterfered = true;
+    else if (change === 'nothing') return;
     // A link that goes down takes its routes along without a word.
     this.#areRoutesDue ||= change !== 'nothing';
     this.#gather(nowMs);
+  }
+
+  #isInterference(message: NetlinkMessage): boolean {
+    const { type } = message;
+    if (type === RTM_DELNEXTHOP) return true;
+    return (type === RTM_DELROUTE || type === RTM_NEWROUTE) && this.#handlers.concerns(message);
   }
 
   #gather(nowMs: number): void {
@@ -162,6 +185,14 @@ export class RtnetlinkEvents {
   }
 }
 
+/** Whose changes are our own. */
+export interface OwnChanges {
+  readonly protocol: number;
+  /** The socket that makes them. */
+  readonly port: number;
+}
+
+const LOAD_WORD = 0x20;
 const LOAD_HALF = 0x28;
 const LOAD_OCTET = 0x30;
 const AND = 0x54;
@@ -170,33 +201,66 @@ const RETURN = 0x06;
 const PASS = 0x4_0000;
 const TYPE_AT = 4;
 const FLAGS_AT = 6;
+const PORT_AT = 12;
+const NEXTHOP_PROTOCOL_AT = 18;
 const LENGTH_AT = 17;
 const PROTOCOL_AT = 21;
 
-/** Default routes; of the others, removals of ours and whatever takes another's place. Links and addresses all. */
-function eventFilter(ownProtocol: number): readonly FilterStep[] {
-  return [
-    [LOAD_HALF, 0, 0, TYPE_AT],
-    [EQUAL, 2, 0, swapped(RTM_NEWROUTE)],
-    [EQUAL, 1, 0, swapped(RTM_DELROUTE)],
-    [RETURN, 0, 0, PASS],
-    [LOAD_OCTET, 0, 0, LENGTH_AT],
-    [EQUAL, 0, 1, 0],
-    [RETURN, 0, 0, PASS],
-    [LOAD_HALF, 0, 0, TYPE_AT],
-    [EQUAL, 0, 3, swapped(RTM_DELROUTE)],
-    [LOAD_OCTET, 0, 0, PROTOCOL_AT],
-    [EQUAL, 4, 0, ownProtocol],
-    [RETURN, 0, 0, 0],
-    [LOAD_HALF, 0, 0, FLAGS_AT],
-    [AND, 0, 0, swapped(NLM_F_REPLACE)],
-    [EQUAL, 0, 1, swapped(NLM_F_REPLACE)],
-    [RETURN, 0, 0, PASS],
-    [RETURN, 0, 0, 0],
-  ];
+/** A step of the filter; where it goes on when it compares equal, and when not: the next step unless said. */
+interface Step {
+  readonly label?: string;
+  readonly code: number;
+  readonly k: number;
+  readonly yes?: string;
+  readonly no?: string;
+}
+
+/**
+ * Links and addresses all; default routes; of the other routes and of next hops what others remove of ours or put in
+ * the place of something.
+ */
+function eventFilter({ protocol, port }: OwnChanges): readonly FilterStep[] {
+  const own = swapped32(port);
+  return assemble([
+    { code: LOAD_HALF, k: TYPE_AT },
+    { code: EQUAL, k: swapped16(RTM_NEWROUTE), yes: 'route' },
+    { code: EQUAL, k: swapped16(RTM_DELROUTE), yes: 'route' },
+    { code: EQUAL, k: swapped16(RTM_DELNEXTHOP), yes: 'next hop' },
+    { code: EQUAL, k: swapped16(RTM_NEWNEXTHOP), yes: 'drop', no: 'pass' },
+    { label: 'route', code: LOAD_WORD, k: PORT_AT },
+    { code: EQUAL, k: own, yes: 'drop' },
+    { code: LOAD_OCTET, k: LENGTH_AT },
+    { code: EQUAL, k: 0, yes: 'pass' },
+    { code: LOAD_HALF, k: TYPE_AT },
+    { code: EQUAL, k: swapped16(RTM_DELROUTE), yes: 'route gone' },
+    { code: LOAD_HALF, k: FLAGS_AT },
+    { code: AND, k: swapped16(NLM_F_REPLACE) },
+    { code: EQUAL, k: swapped16(NLM_F_REPLACE), yes: 'pass', no: 'drop' },
+    { label: 'route gone', code: LOAD_OCTET, k: PROTOCOL_AT },
+    { code: EQUAL, k: protocol, yes: 'pass', no: 'drop' },
+    { label: 'next hop', code: LOAD_WORD, k: PORT_AT },
+    { code: EQUAL, k: own, yes: 'drop' },
+    { code: LOAD_OCTET, k: NEXTHOP_PROTOCOL_AT },
+    { code: EQUAL, k: protocol, yes: 'pass', no: 'drop' },
+    { label: 'pass', code: RETURN, k: PASS },
+    { label: 'drop', code: RETURN, k: 0 },
+  ]);
+}
+
+function assemble(steps: readonly Step[]): readonly FilterStep[] {
+  return steps.map(({ code, k, yes, no }, at) => {
+    const to = (label: string | undefined) =>
+      label === undefined ? 0 : steps.findIndex(each => each.label === label) - at - 1;
+    return [code, to(yes), to(no), k];
+  });
 }
 
 /** The filter reads in network order what is in the machine's own. */
-function swapped(value: number): number {
+function swapped16(value: number): number {
   return little ? ((value & 0xff) << 8) | (value >>> 8) : value;
+}
+
+function swapped32(value: number): number {
+  if (!little) return value;
+  return ((swapped16(value & 0xffff) << 16) | swapped16(value >>> 16)) >>> 0;
 }

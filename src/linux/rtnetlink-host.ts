@@ -28,6 +28,15 @@ export class HostTable {
   /** By link, then by address. */
   readonly #addresses = new Map<number, Map<string, AddressRecord>>();
   #defaults: DefaultRouteRecord[] = [];
+  /** Links that went down or away since somebody asked: the kernel drops what leads through them, without a word. */
+  #fell = new Set<number>();
+
+  /** Numbers of the links that went down or away since this was asked last. */
+  takeFallen(): ReadonlySet<number> {
+    const fell = this.#fell;
+    this.#fell = new Set();
+    return fell;
+  }
 
   clearLinks(): void {
     this.#links.clear();
@@ -44,6 +53,11 @@ export class HostTable {
   /** By index; those that were there when it was last told. */
   get links(): ReadonlyMap<number, LinkRecord> {
     return this.#links;
+  }
+
+  /** All of them, usable or not. */
+  addressesOf(index: number): readonly AddressRecord[] {
+    return [...(this.#addresses.get(index)?.values() ?? [])];
   }
 
   /** A message of a dump. */
@@ -82,6 +96,7 @@ export class HostTable {
   #hearLink(message: NetlinkMessage): HostChange {
     const link = decodeLink(message);
     if (link === undefined) return 'nothing';
+    if (message.type === RTM_DELLINK || !link.up) this.#fell.add(link.index);
     if (message.type === RTM_DELLINK) {
       this.#links.delete(link.index);
       this.#addresses.delete(link.index);

@@ -21,7 +21,7 @@ export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 
 /** RTNLGRP_ numbers. */
-export const groups = { link: 1, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9, ipv6Route: 11, nexthop: 32 } as const;
+export const groups = { link: 1, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9, ipv6Route: 11, nextHop: 32 } as const;
 
 export const RT_TABLE_MAIN = 254;
 export const RTN_UNICAST = 1;

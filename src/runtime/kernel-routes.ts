@@ -2,11 +2,11 @@
  * What Herald wants of the kernel's routing, as one whole set, and what became of it. Everything here is ours: routes,
  * next hops, rules and the overlay link carry our mark, and nothing else is ever touched.
  */
-import type { Family, IpAddress } from '../net/ip.ts';
+import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Prefix } from '../net/prefix.ts';
 
-/** One way on. Nodes of one link are `gateway` and `link`; `onLink` spares the kernel's check that it is reachable. */
+/** One way on: a neighbour on a link. */
 export interface KernelNextHop {
   /** Of either family: an IPv4 route may go through an IPv6 gateway (RFC 8950). */
   readonly gateway: IpAddress;
@@ -25,7 +25,7 @@ export interface KernelNextHop {
  */
 export interface KernelGroup {
   readonly name: string;
-  /** None: packets to it are told that the host is unreachable. */
+  /** Those that the kernel takes. While it takes none of them, or there are none, the routes to it are not there. */
   readonly nextHops: readonly KernelNextHop[];
 }
 
