@@ -81,8 +81,13 @@ export function removeLayout(directory: string): void {
 export function leavePlaces(mounts: Mounts, { host, own, name }: PinPlaces): void {
   for (const root of [host, own]) if (isBpffs(root) && existsSync(join(root, name))) rmdirSync(join(root, name));
   if (own === host || !isBpffs(own) || readdirSync(own).some(isOurs)) return;
-  mounts.unmount(own);
-  rmdirSync(own);
+  try {
+    mounts.unmount(own);
+    rmdirSync(own);
+  } catch (error) {
+    // Without CAP_SYS_ADMIN it stays mounted, with nothing in it.
+    if (!(error instanceof SystemError)) throw error;
+  }
 }
 
 /** The kernel puts files of its own into each bpffs, under names with dots, which others may not have. */

@@ -25,6 +25,7 @@ import { NdLinks } from './nd-links.ts';
 import { type FromNd, type NdWork, ndCounts, type ToNd } from './nd-messages.ts';
 import { SolicitedGroups } from './solicited-groups.ts';
 import { type TcxCounter, TcxDatapath, TcxUnavailable } from './tcx.ts';
+import { TcxRemains } from './tcx-pins.ts';
 
 /** `auto`: in the kernel where it lets us; `ebpf`: there or not at all; `socket`: never there. */
 export type DatapathChoice = 'auto' | 'ebpf' | 'socket';
@@ -38,7 +39,9 @@ export interface NdOptions {
 export class NdResponder implements Responder {
   readonly #events: ResponderEvents;
   readonly #tcx: TcxDatapath | undefined;
-  readonly #note: string | undefined;
+  /** What a former process left in the kernel, where this one does without. */
+  #remains: TcxRemains | undefined;
+  #note: string | undefined;
   readonly #worker: BlockingWorker<ToNd, FromNd>;
   readonly #counts = new Float64Array(new SharedArrayBuffer(ndCounts.length * 8));
   readonly #sockets: NdLinks;
@@ -56,11 +59,19 @@ export class NdResponder implements Responder {
   static async open({ datapath, places }: NdOptions, events: ResponderEvents): Promise<NdResponder> {
     const libc = await loadLibc();
     const [tcx, note] = datapath === 'socket' ? [] : await openTcx(places, datapath);
-    return new NdResponder(libc, tcx, note, events);
+    const remains = tcx === undefined ? await TcxRemains.find(places) : undefined;
+    return new NdResponder(libc, tcx, remains, note, events);
   }
 
-  private constructor(libc: Libc, tcx: TcxDatapath | undefined, note: string | undefined, events: ResponderEvents) {
+  private constructor(
+    libc: Libc,
+    tcx: TcxDatapath | undefined,
+    remains: TcxRemains | undefined,
+    note: string | undefined,
+    events: ResponderEvents,
+  ) {
     this.#tcx = tcx;
+    this.#remains = remains;
     this.#note = note;
     this.#events = events;
     const work: NdWork = {
@@ -94,6 +105,7 @@ export class NdResponder implements Responder {
     const held = new Set(rows.filter(row => row.mode === 'hold').map(keyOf));
     for (const key of this.#yielded) if (!held.has(key)) this.#yielded.delete(key);
     this.#program();
+    this.#endRemains();
     this.#tendGroups();
     this.#conflicts.own(rows);
   }
@@ -105,6 +117,8 @@ export class NdResponder implements Responder {
 
   cap(sessionMs: number): void {
     this.#tcx?.cap(sessionMs);
+    // Its deadline is nothing that this process can write.
+    this.#endRemains();
   }
 
   send(link: number, frame: Uint8Array): void {
@@ -134,6 +148,7 @@ export class NdResponder implements Responder {
     this.#sockets.close();
     await this.#worker.close();
     await this.#tcx?.close({ keep });
+    if (!keep) this.#endRemains();
   }
 
   #fill(rows: readonly OwnedRow[]): void {
@@ -149,6 +164,17 @@ export class NdResponder implements Responder {
       this.#table = larger;
       this.#worker.post({ about: 'table', table: sharedMemory(larger) });
     }
+  }
+
+  #endRemains(): void {
+    try {
+      this.#remains?.end();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const stays = `what a former process left pinned stays: ${error.message}`;
+      this.#note = this.#note === undefined ? stays : `${this.#note}; ${stays}`;
+    }
+    this.#remains = undefined;
   }
 
   #tendGroups(): void {

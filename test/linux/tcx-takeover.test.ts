@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PinPlaces } from '../../src/linux/bpf-filesystem.ts';
+import { NdResponder } from '../../src/linux/nd-responder.ts';
 import { removeTcx } from '../../src/linux/tcx.ts';
 import { namespacesMissing } from '../support/netns.ts';
 import { bpfMissing } from '../support/tcx-bench.ts';
@@ -114,6 +115,18 @@ describe.skipIf(missing !== undefined)(
       await rig.expectSilence(address4);
       expect(existsSync(rig.places.own)).toBe(false);
       expect(await removeTcx(rig.places)).toEqual([]);
+    });
+
+    it('is ended by a responder that does without it, once that one knows its own rows', async () => {
+      const [child] = await rig.agent({ rows: [address4], forMs: 600_000 });
+      await rig.kill(child);
+      const events = { heard: () => {}, changed: () => {} };
+      const responder = await NdResponder.open({ datapath: 'socket', places: rig.places }, events);
+      rig.ends.push(() => responder.close({ keep: false }));
+      await rig.expectAnswer(address4);
+      responder.own([]);
+      await rig.expectSilence(address4);
+      expect(existsSync(rig.places.own)).toBe(false);
     });
 
     it('takes the place of one with another layout once it has its own rows, and not before', async () => {
