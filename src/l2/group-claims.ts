@@ -307,11 +307,17 @@ export class GroupClaims {
     nowMs: number,
     claimant: Claimant,
   ): void {
-    if (record === undefined || version === undefined) {
-      this.#view.forget(name);
+    const standing: Standing =
+      record === undefined ? { is: 'free', quiet: true } : this.#standing.standing(record, name, nowMs);
+    if (standing.is === 'held') {
+      if (version === undefined) claimant.wake(standing.untilMs);
       return;
     }
-    if (this.#standing.standing(record, name, nowMs).is === 'held') return;
+    if (record === undefined || version === undefined) {
+      this.#view.forget(name);
+      this.#standing.index(name);
+      return;
+    }
     const { changedMs } = this.#view.get(name);
     const dueMs = changedMs + (record.node === this.#config.node ? CLEAR_MS : 2 * CLEAR_MS);
     if (nowMs < dueMs) claimant.wake(dueMs);

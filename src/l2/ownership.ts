@@ -362,8 +362,7 @@ export class AddressOwnership implements Claimant {
     const next = { sessionMs: this.#session.deadlineMs, holdMs: this.#answers.holdMs };
     const said = this.#deadlines;
     const isOwn = this.#settled && !(this.#ownSaid && sameRows(rows, this.#rows));
-    const isKept = this.#left && this.#session.phase === 'gone' && rows.length > 0;
-    if (isOwn && !isKept) {
+    if (isOwn) {
       // Rows that begin to be held must find their deadline there.
       if (next.holdMs > said.holdMs) this.#say(effects, { ...said, holdMs: next.holdMs });
       effects.push({ kind: 'own', rows });

@@ -1,0 +1,444 @@
+/**
+ * A LAN of nodes that announce addresses, a store, and everything that goes wrong between them, on one simulated time.
+ * Frames go through the real responder. What a process programs stays in force after it is killed, as if pinned in the
+ * kernel: the strictest case for one owner.
+ */
+import { AddressTable, type RowMode } from '../../src/l2/address-table.ts';
+import { isHeard } from '../../src/l2/drop.ts';
+import type { LeaseContent, SeenLease } from '../../src/l2/lease-record.ts';
+import { AddressOwnership } from '../../src/l2/ownership.ts';
+import type {
+  L2Group,
+  OwnershipConfig,
+  OwnershipEffect,
+  OwnershipEvent,
+  OwnershipNote,
+} from '../../src/l2/ownership-event.ts';
+import { type RespondingLink, readHeard, respond, respondingLink } from '../../src/l2/responder.ts';
+import { IpAddress } from '../../src/net/ip.ts';
+import type { Mac } from '../../src/net/mac.ts';
+import type { Random } from './random.ts';
+
+export const LINK = 2;
+
+/** Events in the order of their time, and of their coming among equals. */
+export class Agenda {
+  nowMs = 0;
+  readonly #heap: { readonly atMs: number; readonly order: number; readonly run: () => void }[] = [];
+  #order = 0;
+
+  at(atMs: number, run: () => void): void {
+    const heap = this.#heap;
+    const item = { atMs: Math.max(atMs, this.nowMs), order: this.#order++, run };
+    let i = heap.push(item) - 1;
+    while (i > 0) {
+      const up = (i - 1) >> 1;
+      if (!before(item, heap[up])) break;
+      heap[i] = heap[up] as typeof item;
+      i = up;
+    }
+    heap[i] = item;
+  }
+
+  run(untilMs: number): void {
+    for (let next = this.#heap[0]; next && next.atMs <= untilMs; next = this.#heap[0]) {
+      this.#pop();
+      this.nowMs = next.atMs;
+      next.run();
+    }
+    this.nowMs = untilMs;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let i = 0;
+    for (;;) {
+      const left = i * 2 + 1;
+      const child = left + 1 < heap.length && before(heap[left + 1], heap[left]) ? left + 1 : left;
+      if (child >= heap.length || !before(heap[child], last)) break;
+      heap[i] = heap[child] as typeof last;
+      i = child;
+    }
+    heap[i] = last;
+  }
+}
+
+interface Item {
+  readonly atMs: number;
+  readonly order: number;
+}
+
+function before(a: Item | undefined, b: Item | undefined): boolean {
+  return a !== undefined && b !== undefined && (a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order));
+}
+
+/** Objects with versions, and everything that was ever written in its order. */
+export class SimStore {
+  readonly log: { readonly name: string; readonly lease: SeenLease | undefined }[] = [];
+  readonly leases = new Map<string, SeenLease>();
+
+  /** The new version; undefined: conflict. */
+  put(lease: LeaseContent, base: string | undefined): string | undefined {
+    const before = this.leases.get(lease.name);
+    if (before?.resourceVersion !== base) return undefined;
+    // As real stores do: what changes nothing has no new version.
+    const same =
+      before &&
+      JSON.stringify({ ...before, resourceVersion: '' }) === JSON.stringify({ ...lease, resourceVersion: '' });
+    if (before && same) return before.resourceVersion;
+    const resourceVersion = String(this.log.length + 1);
+    const stored = { ...lease, resourceVersion };
+    this.leases.set(lease.name, stored);
+    this.log.push({ name: lease.name, lease: stored });
+    return resourceVersion;
+  }
+
+  remove(name: string, base: string): boolean {
+    const before = this.leases.get(name);
+    if (before === undefined) return true;
+    if (before.resourceVersion !== base) return false;
+    this.leases.delete(name);
+    this.log.push({ name, lease: undefined });
+    return true;
+  }
+}
+
+/** An address in the forms that checking it takes. */
+export interface Place {
+  readonly address: IpAddress;
+  readonly text: string;
+  readonly family: IpAddress['family'];
+  readonly bytes: Uint8Array;
+}
+
+export interface Weather {
+  /** Of requests to the store. */
+  storeLoss: number;
+  /** Of frames. */
+  frameLoss: number;
+  /** Of steps, that the process stops in the middle of what it has to do. */
+  stumble: number;
+  slow: number;
+}
+
+export class World {
+  readonly agenda = new Agenda();
+  readonly store = new SimStore();
+  readonly nodes: SimNode[] = [];
+  readonly random: Random;
+  readonly weather: Weather = { storeLoss: 0, frameLoss: 0, stumble: 0, slow: 0 };
+  storeUp = true;
+  /** The last time that a frame was lost, a process did not hear, or a partition healed. */
+  deafMs = Number.NEGATIVE_INFINITY;
+  /** Called after rows or deadlines of a node changed. */
+  changed: (node: SimNode) => void = () => {};
+
+  constructor(random: Random) {
+    this.random = random;
+  }
+
+  get nowMs(): number {
+    return this.agenda.nowMs;
+  }
+
+  node(name: string): SimNode {
+    const node = this.nodes.find(each => each.name === name);
+    if (node === undefined) throw new Error(`no node ${name}`);
+    return node;
+  }
+
+  delay(min: number, max: number): number {
+    return this.random.chance(this.weather.slow)
+      ? this.random.between(max, max * 40)
+      : min + this.random.next() * (max - min);
+  }
+
+  /** Everybody gets to see what was written, in order, some time. */
+  spread(): void {
+    for (const node of this.nodes) node.viewSoon();
+  }
+
+  transmit(from: SimNode, frame: Uint8Array): void {
+    if (!from.linkUp) return;
+    for (const to of this.nodes) {
+      if (to === from || to.segment !== from.segment) continue;
+      if (this.random.chance(this.weather.frameLoss)) this.deafMs = this.nowMs;
+      else this.agenda.at(this.nowMs + 0.05 + this.random.next(), () => to.receive(frame));
+    }
+  }
+}
+
+export class SimNode {
+  readonly name: string;
+  readonly world: World;
+  readonly table = AddressTable.make(1024);
+  readonly notes: OwnershipNote[] = [];
+  ownership: AddressOwnership | undefined;
+  segment = 0;
+  linkUp = true;
+  /** Reaches the store; gets to see what is written. */
+  storeUp = true;
+  watchUp = true;
+  frozen = false;
+  alive = false;
+  /** Answered nothing any more: it is to leave. */
+  left: boolean | undefined;
+  groups: readonly L2Group[] = [];
+  readonly #offsetMs: number;
+  readonly #drift: number;
+  readonly #mac: Mac;
+  readonly #link: RespondingLink;
+  readonly #config: Omit<OwnershipConfig, 'node' | 'instance'>;
+  readonly #out = new Uint8Array(128);
+  #process = 0;
+  #inbox: (() => void)[] = [];
+  #seen = 0;
+  readonly #view = new Map<string, SeenLease>();
+  #viewDue = false;
+  #tickAtMs = Number.POSITIVE_INFINITY;
+  #modes = new Map<string, RowMode>();
+  #holdMs = 0;
+  #sessionMs = 0;
+
+  constructor(world: World, index: number, config: Omit<OwnershipConfig, 'node' | 'instance'>) {
+    this.world = world;
+    this.name = `node-${index}`;
+    this.#config = config;
+    this.#mac = { value: 0x0200_0000_0001 + index };
+    this.#link = respondingLink(LINK, this.#mac, [this.#mac]);
+    this.#offsetMs = 1e6 + world.random.between(-30_000, 30_000);
+    this.#drift = 1 + (world.random.next() - 0.5) * 0.004;
+    world.nodes.push(this);
+  }
+
+  /** CLOCK_BOOTTIME of this node. */
+  get bootMs(): number {
+    return this.#offsetMs + this.world.nowMs * this.#drift;
+  }
+
+  /** In which mode an address would be answered now, whatever became of the process. */
+  mode(address: Place): 'session' | 'hold' | undefined {
+    const mode = this.#modes.get(address.text);
+    if (mode === undefined || mode === 'listen') return undefined;
+    const slot = this.table.find(LINK, address.family, address.bytes, 0);
+    return slot < 0 || this.table.refusal(slot, this.bootMs) !== undefined ? undefined : mode;
+  }
+
+  get reaches(): boolean {
+    return this.storeUp && this.world.storeUp;
+  }
+
+  start(): void {
+    const process = ++this.#process;
+    this.alive = true;
+    this.frozen = false;
+    this.left = undefined;
+    this.#inbox = [];
+    this.#seen = 0;
+    this.#view.clear();
+    this.#tickAtMs = Number.POSITIVE_INFINITY;
+    const instance = `${this.name}/${process}`;
+    this.ownership = new AddressOwnership({ ...this.#config, node: this.name, instance }, this.bootMs);
+    this.tell({ kind: 'links', links: [{ index: LINK, mac: this.#mac }] });
+    this.tell({ kind: 'groups', groups: this.groups });
+    this.viewSoon();
+  }
+
+  /** What is programmed stays. */
+  kill(): void {
+    this.alive = false;
+    this.ownership = undefined;
+    this.#process++;
+    this.world.deafMs = this.world.nowMs;
+  }
+
+  powerOff(): void {
+    this.kill();
+    this.table.replaceAll([]);
+    this.#modes = new Map();
+  }
+
+  freeze(forMs: number): void {
+    if (!this.alive || this.frozen) return;
+    this.frozen = true;
+    const process = this.#process;
+    this.world.agenda.at(this.world.nowMs + forMs, () => {
+      if (process !== this.#process) return;
+      this.world.deafMs = this.world.nowMs;
+      this.frozen = false;
+      const inbox = this.#inbox;
+      this.#inbox = [];
+      for (const [i, each] of inbox.entries()) {
+        if (this.frozen) this.#inbox.push(...inbox.slice(i));
+        if (this.frozen || process !== this.#process) return;
+        each();
+      }
+    });
+  }
+
+  tell(event: OwnershipEvent): void {
+    this.#enter(() => this.#step(event));
+  }
+
+  setGroups(groups: readonly L2Group[]): void {
+    this.groups = groups;
+    if (this.alive) this.tell({ kind: 'groups', groups });
+  }
+
+  viewSoon(): void {
+    if (this.#viewDue || !this.alive) return;
+    this.#viewDue = true;
+    const process = this.#process;
+    this.world.agenda.at(this.world.nowMs + this.world.delay(0.5, 8), () => {
+      this.#viewDue = false;
+      if (process !== this.#process) {
+        if (this.alive) this.viewSoon();
+        return;
+      }
+      if (!this.reaches || !this.watchUp) return;
+      this.#look();
+    });
+  }
+
+  receive(frame: Uint8Array): void {
+    if (!this.linkUp) return;
+    if (this.frozen) this.world.deafMs = this.world.nowMs;
+    if (!this.alive || this.frozen) return;
+    const result = respond(this.table, this.#link, frame, frame.length, this.bootMs, this.#out);
+    if (result > 0) this.world.transmit(this, this.#out.slice(0, result));
+    else if (isHeard(result)) this.tell({ kind: 'heard', heard: readHeard(this.#link, frame, result) });
+  }
+
+  #look(): void {
+    const { log } = this.world.store;
+    for (; this.#seen < log.length; this.#seen++) {
+      const entry = log[this.#seen];
+      if (entry?.lease) this.#view.set(entry.name, entry.lease);
+      else if (entry) this.#view.delete(entry.name);
+    }
+    this.tell({ kind: 'leases', leases: [...this.#view.values()] });
+  }
+
+  /** A process that stands still does this when it goes on. */
+  #enter(run: () => void): void {
+    if (!this.alive) return;
+    if (this.frozen) this.#inbox.push(run);
+    else run();
+  }
+
+  #step(event: OwnershipEvent): void {
+    const { ownership } = this;
+    if (ownership === undefined) return;
+    this.#apply(ownership.step(event, this.bootMs), 0);
+    this.#arm(ownership);
+  }
+
+  #arm(ownership: AddressOwnership): void {
+    const atMs = (ownership.nextMs - this.#offsetMs) / this.#drift;
+    if (atMs >= this.#tickAtMs - 1e-6 || atMs === Number.POSITIVE_INFINITY) return;
+    this.#tickAtMs = atMs;
+    const process = this.#process;
+    this.world.agenda.at(atMs + 0.001, () => {
+      if (process !== this.#process || this.#tickAtMs !== atMs) return;
+      this.#enter(() => {
+        this.#tickAtMs = Number.POSITIVE_INFINITY;
+        this.#step({ kind: 'tick' });
+        this.#arm(ownership);
+      });
+    });
+  }
+
+  #apply(effects: readonly OwnershipEffect[], from: number): void {
+    for (let i = from; i < effects.length; i++) {
+      const effect = effects[i];
+      if (effect === undefined) return;
+      if (this.world.random.chance(this.world.weather.stumble)) {
+        this.freeze(this.world.random.between(1, 6_000));
+        this.#inbox.unshift(() => this.#apply(effects, i));
+        return;
+      }
+      this.#effect(effect);
+    }
+  }
+
+  #effect(effect: OwnershipEffect): void {
+    switch (effect.kind) {
+      case 'cap':
+        this.#deadlines({ sessionMs: Math.min(this.#sessionMs, effect.sessionMs), holdMs: this.#holdMs });
+        break;
+      case 'own':
+        this.table.replaceAll(effect.rows);
+        this.#modes = new Map(effect.rows.map(row => [IpAddress.format(row.address), row.mode]));
+        this.world.changed(this);
+        break;
+      case 'deadlines':
+        this.#deadlines(effect.deadlines);
+        break;
+      case 'send':
+        this.world.transmit(this, effect.frame);
+        break;
+      case 'put':
+      case 'remove':
+        this.#request(effect);
+        break;
+      case 'note':
+        this.notes.push(effect.note);
+        break;
+      case 'left':
+        this.left = effect.clean;
+    }
+  }
+
+  #deadlines(deadlines: { sessionMs: number; holdMs: number }): void {
+    this.#sessionMs = deadlines.sessionMs;
+    this.#holdMs = deadlines.holdMs;
+    this.table.setDeadlines(deadlines);
+    this.world.changed(this);
+  }
+
+  #request(effect: OwnershipEffect & { kind: 'put' | 'remove' }): void {
+    const { world } = this;
+    const process = this.#process;
+    const answer = (event: OwnershipEvent, inMs: number) =>
+      world.agenda.at(world.nowMs + inMs, () => {
+        if (process === this.#process) this.tell(event);
+      });
+    const { request } = effect;
+    const fail = () =>
+      world.random.chance(0.8) && answer({ kind: 'failed', request }, world.random.between(100, 1_200));
+    const lost = !this.reaches || world.random.chance(world.weather.storeLoss);
+    // A request that nobody waits for any more may still arrive; one that was never sent does not.
+    const late = lost && world.random.chance(0.3) ? world.random.between(100, 8_000) : undefined;
+    if (lost) fail();
+    if (lost && late === undefined) return;
+    world.agenda.at(world.nowMs + (late ?? world.delay(0.5, 6)), () => {
+      if (!this.world.storeUp) {
+        if (!lost) fail();
+        return;
+      }
+      const version = this.#commit(effect);
+      world.spread();
+      if (lost) return;
+      if (!this.reaches || world.random.chance(world.weather.storeLoss)) fail();
+      else if (version === undefined) answer({ kind: 'conflict', request }, world.delay(0.5, 6));
+      else answer({ kind: 'written', request, resourceVersion: version }, world.delay(0.5, 6));
+    });
+  }
+
+  #commit(effect: OwnershipEffect & { kind: 'put' | 'remove' }): string | undefined {
+    const { store } = this.world;
+    if (effect.kind === 'put') return store.put(effect.lease, effect.resourceVersion);
+    return store.remove(effect.name, effect.resourceVersion) ? '' : undefined;
+  }
+}
+
+/** 10.0.0.0/16 for even numbers, 2001:db8::/96 for odd ones. */
+export function placeOf(number: number): Place {
+  const address =
+    number % 2 === 0
+      ? IpAddress.of('ipv4', 0x0a00_0001n + BigInt(number))
+      : IpAddress.of('ipv6', (0x2001_0db8n << 96n) | BigInt(number + 1));
+  return { address, text: IpAddress.format(address), family: address.family, bytes: IpAddress.toBytes(address) };
+}
