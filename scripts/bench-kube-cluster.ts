@@ -24,7 +24,7 @@ const objects = [
   {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name: node },
+    metadata: { name: node, annotations: { 'cilium.io/bgp-virtual-router.65001': 'router-id=10.0.0.1' } },
     spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24'] },
   },
   {
@@ -42,7 +42,14 @@ const objects = [
         {
           localASN: 65001,
           serviceSelector: { matchExpressions: [{ key: 'nobody', operator: 'DoesNotExist' }] },
-          neighbors: [{ peerAddress: `${router.address}/32`, peerASN: router.asn, peerPort: router.port }],
+          neighbors: [
+            {
+              connectRetryTimeSeconds: 1,
+              peerAddress: `${router.address}/32`,
+              peerASN: router.asn,
+              peerPort: router.port,
+            },
+          ],
         },
       ],
     },

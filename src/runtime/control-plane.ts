@@ -9,7 +9,7 @@ import { IpamControl, type IpamDesired } from '../control/ipam.ts';
 import type { IpamSettings } from '../control/ipam-claims.ts';
 import type { ControlSettings, HostFacts } from '../control/settings.ts';
 import { ConditionsTarget } from './conditions-target.ts';
-import { IpamTarget } from './ipam-target.ts';
+import { IpamPoolTarget, IpamTarget } from './ipam-target.ts';
 import { type Lane, type LaneStatus, type LoopLimits, lane, ReconcileLoop } from './loop.ts';
 import type { Metrics, Sample } from './metrics.ts';
 import { NodeConfigTarget } from './node-config-target.ts';
@@ -74,7 +74,7 @@ export class ControlPlane {
     this.#cluster = new ClusterControl(options.control);
     this.#node = new NodeControl(options.node, options.control);
     const lanes = [
-      ...(options.roles.has('operator') ? operatorLanes(store) : []),
+      ...(options.roles.has('operator') ? operatorLanes(store, clock) : []),
       ...(options.roles.has('agent') ? agentLanes(store, options.node) : []),
       ...(options.lanes ?? []),
     ];
@@ -190,9 +190,10 @@ export class ControlPlane {
   }
 }
 
-function operatorLanes(store: Store): Lane<Desired>[] {
+function operatorLanes(store: Store, clock: Clock): Lane<Desired>[] {
   return [
     lane(new IpamTarget(store, 'herald-ipam'), (desired: Desired) => desired.operator?.ipam),
+    lane(new IpamPoolTarget(store, 'herald-ipam', clock), (desired: Desired) => desired.operator?.ipam),
     lane(new NodeConfigTarget(store), (desired: Desired) => desired.operator?.cluster.nodeConfigs),
     lane(
       new ConditionsTarget('conditions', store, 'herald-operator'),
