@@ -1,6 +1,6 @@
 /**
- * Where Herald pins kernel objects: a directory in a bpffs, in which they live on without a process. The host's bpffs is
- * taken where there is one, else Herald mounts one itself: that takes CAP_SYS_ADMIN, and lasts as long as the mount
+ * Where Herald pins kernel objects: a directory in a bpffs, in which they live on without a process. The host's bpffs
+ * is taken where there is one, else Herald mounts one itself: that takes CAP_SYS_ADMIN, and lasts as long as the mount
  * namespace, which in a container is the container's.
  */
 import { existsSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, statfsSync, unlinkSync } from 'node:fs';

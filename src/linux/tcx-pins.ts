@@ -1,6 +1,6 @@
 /**
- * What the in-kernel responder leaves behind in a bpffs, by path: `NAME/LAYOUT/link-INDEX` and the maps beside it. A link
- * there answers without any process until the deadline in its map. How all of that is ended.
+ * What the in-kernel responder leaves behind in a bpffs, by path: `NAME/LAYOUT/link-INDEX` and the maps beside it. A
+ * link there answers without any process until the deadline in its map. How all of that is ended.
  */
 import { unlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -135,7 +135,7 @@ export function storeMac(at: number): Line[] {
   ];
 }
 
-/** RFC 1071 over the addresses, the pseudo-header's rest and the message with its checksum: 0xffff when that is right. */
+/** RFC 1071 over addresses, the pseudo-header's rest and the message with its checksum: 0xffff when that is right. */
 export function checksum(to: Register): Line[] {
   const fold: Line[] = [
     ['mov', 'r2', 'r0'],

@@ -23,7 +23,7 @@ describe.skipIf(missing !== undefined)(
     });
     afterEach(() => rig.close());
 
-    it('goes on answering when its process is killed, until the deadline, and is silent after it by itself', async () => {
+    it('goes on answering when its process is killed, until the deadline, and then falls silent', async () => {
       const [child, { deadlineMs = 0 }] = await rig.agent({ rows: [address4, address6], forMs: 2000 });
       await rig.expectAnswer(address4);
       await rig.kill(child);

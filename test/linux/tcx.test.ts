@@ -35,7 +35,7 @@ describe.skipIf(missing !== undefined)(`the in-kernel responder${missing ? ` (${
     await rig.expectSilence('2001:db8::51');
   });
 
-  it('leaves what it answers to sockets of every protocol alone, and what it does not to those of one as well', async () => {
+  it('leaves what it answers to sockets of every protocol alone, the rest to those of one as well', async () => {
     await rig.answering();
     const sockets = within(rig.node, () => [
       openPacketSocket(libc, rig.link.index, 'arp'),
