@@ -7,7 +7,9 @@ import { type InstalledRole, type InstallSettings, wordsOf } from './install-set
 const userId = 65_532;
 /** Longer than a restart's grace: what ends a process must not cut it off. */
 const terminationGraceSeconds = 30;
-const bpfFolder = '/sys/fs/bpf/herald';
+/** Of the host's bpffs only this is shown to the agent, where it keeps its pins when it sees no bpffs of the host's. */
+const hostBpfFolder = '/sys/fs/bpf/herald';
+const bpfFolder = '/run/herald/bpf';
 
 export function labelsOf(role: InstalledRole): RawObject {
   return { 'app.kubernetes.io/name': 'herald', 'app.kubernetes.io/component': role };
@@ -91,7 +93,7 @@ export function agentObjects(settings: InstallSettings): readonly RawObject[] {
     ],
     volumes: [
       stateVolume,
-      ...(inKernel ? [{ name: 'bpf', hostPath: { path: bpfFolder, type: 'DirectoryOrCreate' } }] : []),
+      ...(inKernel ? [{ name: 'bpf', hostPath: { path: hostBpfFolder, type: 'DirectoryOrCreate' } }] : []),
     ],
   };
   return [
