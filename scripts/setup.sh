@@ -8,7 +8,7 @@ purpose=${1:?usage: setup.sh start|test|check|build}
 # One line a purpose: Debian packages, each with the program that shows it is there.
 needs() {
   case $purpose in
-    test) echo "iproute2:ip arping:arping ndisc6:ndisc6 openssl:openssl etcd-server:etcd etcd-client:etcdctl curl:curl frr:/usr/lib/frr/bgpd bird2:bird gobgpd:gobgpd openbgpd:/usr/sbin/bgpd" ;;
+    test) echo "iproute2:ip iputils-ping:ping arping:arping ndisc6:ndisc6 openssl:openssl etcd-server:etcd etcd-client:etcdctl curl:curl frr:/usr/lib/frr/bgpd bird2:bird gobgpd:gobgpd openbgpd:/usr/sbin/bgpd" ;;
   esac
 }
 
