@@ -52,7 +52,7 @@ export class NdResponder implements Responder {
   /** Per link why the in-kernel path is not on it. */
   #refusals: ReadonlyMap<number, string> = new Map();
   #rows: readonly OwnedRow[] = [];
-  /** Rows in `hold` that were given up, by `keyOf`: until they are something else, the program only listens for them. */
+  /** Rows in `hold` that were given up, by `keyOf`: until they are something else, they are only listened for. */
   readonly #yielded = new Set<string>();
 
   /** Throws TcxUnavailable when the choice is `ebpf` and cannot be. */

@@ -123,7 +123,7 @@ export class TcxRig {
     expect(seen).toMatchObject({ from: Mac.format(this.link.mac) });
   }
 
-  /** Asks for a second address after it, which another responder on the link has: that answer would be the later one. */
+  /** Asks for a second address after it, which another responder on the link has: that answer would be the later. */
   async expectSilence(text: string): Promise<void> {
     const witness = '192.0.2.99';
     const places = { ...this.places, own: join(this.folder, 'witness') };
