@@ -1,6 +1,6 @@
 /** What is measured, a function each. All sessions are external, all routes IPv4; all is accepted and passed on. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type SubjectName, subjects } from './bench-bgp-daemons.ts';
+import { type Subject, type SubjectName, subjects } from './bench-bgp-daemons.ts';
 import { hostAddress, type LoadSpec } from './bench-bgp-load.ts';
 import { Run, type Setting } from './bench-bgp-run.ts';
 
@@ -39,6 +39,11 @@ export const cases: Readonly<Record<string, Case>> = {
     title: '1,000 sessions up, and held 30 s',
     quick: false,
     run: name => sessions(name, 1000, 30_000),
+  },
+  'sessions-1000-1m': {
+    title: '1,000 sessions held (keepalive 3 s, hold 9 s) while another peer says 1M routes',
+    quick: false,
+    run: name => busySessions(name, 1000, 100_000),
   },
 };
 
@@ -126,6 +131,32 @@ async function sessions(name: SubjectName, peers: number, heldMs: number): Promi
       'CPU s': usage.cpuMs / 1000,
       'held CPU %': ((after.cpuMs - usage.cpuMs) / heldMs) * 100,
       dropped: peers - standing,
+    };
+  });
+}
+
+/** One more peer is told the routes, so that it shows when they have been decided; the others only have to be kept. */
+async function busySessions(name: SubjectName, peers: number, prefixes: number): Promise<Figures | undefined> {
+  const subject: Subject = subjects[name];
+  if (!subject.keepsSilent) return undefined;
+  const last = peers + 1;
+  return await within(name, { peers: last + 1, holdSeconds: 9, keepaliveSeconds: 3, silent: true }, async run => {
+    await run.ask({ kind: 'build', load: fullTable(run, prefixes) });
+    run.start();
+    await run.connect(0, last + 1);
+    const before = run.usage();
+    const sent = await run.ask({ kind: 'send', peer: 0 });
+    const told = await run.ask({ kind: 'until', peers: [last], prefixes });
+    const busy = run.usage();
+    // Two hold times: who was not told in time is gone by then.
+    await delay(100);
+    const { standing = 0 } = await run.ask({ kind: 'standing' });
+    return {
+      'time s': (told.atMs - sent.atMs) / 1000,
+      'before MiB': before.peakMib,
+      'peak MiB': busy.peakMib,
+      'CPU s': (busy.cpuMs - before.cpuMs) / 1000,
+      dropped: last + 1 - standing,
     };
   });
 }

@@ -13,6 +13,8 @@ export interface SubjectSpec {
   readonly holdSeconds: number;
   readonly keepaliveSeconds: number;
   readonly peers: readonly PeerSpec[];
+  /** What one peer says is told to the last one alone. */
+  readonly silent: boolean;
   /** Originated by the daemon itself. */
   readonly networks: readonly string[];
 }
@@ -21,26 +23,30 @@ export interface Subject {
   readonly version: readonly string[];
   /** False: it has no way to originate many prefixes from a file. */
   readonly originates: boolean;
+  /** It heeds `silent`. */
+  readonly keepsSilent?: boolean;
   /** What makes it originate its networks once it listens, where its configuration is too slow a way. */
   readonly announce?: (folder: string) => readonly string[];
   /** Writes its configuration into `folder`; the result is what to run. */
   configure(spec: SubjectSpec, folder: string): string[];
 }
 
-const heraldPath = fileURLToPath(new URL('../bin/herald', import.meta.url));
+/** The checkout's, or another that is to be measured: the package's, say. */
+const heraldPath = process.env['HERALD'] ?? fileURLToPath(new URL('../bin/herald', import.meta.url));
 
 export const subjects = {
   herald: {
     version: [heraldPath, '--version'],
     originates: true,
+    keepsSilent: true,
     configure(spec, folder) {
       const { holdSeconds, keepaliveSeconds } = spec;
-      const peers = spec.peers.map(({ address, asn }) => ({
+      const peers = spec.peers.map(({ address, asn }, i) => ({
         address,
         asn,
         passive: true,
         import: 'all',
-        export: 'all',
+        ...(isTold(spec, i) ? { export: 'all' } : {}),
         timers: { holdSeconds, keepaliveSeconds },
       }));
       const listen = [{ address: spec.address, port: 179 }];
@@ -53,6 +59,7 @@ export const subjects = {
   bird: {
     version: ['bird', '--version'],
     originates: true,
+    keepsSilent: true,
     configure(spec, folder) {
       const peers = spec.peers.map(
         (
@@ -60,7 +67,7 @@ export const subjects = {
           i,
         ) => `protocol bgp p${i} { local ${spec.address} as ${spec.asn}; neighbor ${address} as ${asn};
  passive yes; hold time ${spec.holdSeconds}; keepalive time ${spec.keepaliveSeconds};
- ipv4 { import all; export all; }; }`,
+ ipv4 { import all; export ${isTold(spec, i) ? 'all' : 'none'}; }; }`,
       );
       const own = spec.networks.map(each => `route ${each} blackhole;`);
       writeFileSync(
@@ -156,6 +163,10 @@ export function versionOf(name: SubjectName): string | undefined {
   if (command.startsWith('/') && !existsSync(command)) return undefined;
   const { error, stdout, stderr } = spawnSync(command, words, { encoding: 'utf8' });
   return error === undefined ? /[0-9]+\.[0-9]+[0-9.]*/.exec(stdout + stderr)?.[0] : undefined;
+}
+
+function isTold({ silent, peers }: SubjectSpec, i: number): boolean {
+  return !silent || i === peers.length - 1;
 }
 
 function lines(all: readonly string[]): string {

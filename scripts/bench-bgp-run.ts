@@ -24,6 +24,7 @@ export interface Setting {
   readonly holdSeconds?: number;
   readonly keepaliveSeconds?: number;
   readonly networks?: readonly string[];
+  readonly silent?: boolean;
 }
 
 export class Run {
@@ -138,8 +139,8 @@ export class Run {
   }
 
   #spec(): SubjectSpec {
-    const { holdSeconds = 90, keepaliveSeconds = 30, networks = [] } = this.#setting;
-    return { address: SUBJECT, asn: SUBJECT_ASN, holdSeconds, keepaliveSeconds, peers: this.peers, networks };
+    const { holdSeconds = 90, keepaliveSeconds = 30, networks = [], silent = false } = this.#setting;
+    return { address: SUBJECT, asn: SUBJECT_ASN, holdSeconds, keepaliveSeconds, peers: this.peers, networks, silent };
   }
 
   /** What its queue holds, at least 1: past that the kernel drops calls, and their retry would be what is measured. */

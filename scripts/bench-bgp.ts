@@ -28,6 +28,7 @@ const figureNames = [
   'withdrawn s',
   'p50 ms',
   'p99 ms',
+  'before MiB',
   'peak MiB',
   'CPU s',
   'held CPU %',

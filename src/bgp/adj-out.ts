@@ -9,7 +9,7 @@ import { attributeCode, FLAG_EXTENDED_LENGTH } from './attribute.ts';
 import type { AttributeStore } from './attribute-store.ts';
 import { Bits } from './columns.ts';
 import { type ExportGroup, NOTE_FOREIGN_NEXT_HOP } from './group.ts';
-import type { LogReader } from './rib-log.ts';
+import type { LogReader, RibLog } from './rib-log.ts';
 import type { RibOwn } from './rib-own.ts';
 import { type Packer, writeHeader } from './rib-packer.ts';
 import { OWN_SLOT } from './rib-paths.ts';
@@ -48,6 +48,8 @@ export class AdjOut implements LogReader, PieceReader {
   readonly told = new Bits();
   readonly table: RibTable;
   group: ExportGroup;
+  /** Peers that are only told what we originate do not look at the changes of anything else. */
+  log: RibLog;
   readonly #cx: AdjOutContext;
   readonly slot: number;
   readonly #key: string;
@@ -70,7 +72,26 @@ export class AdjOut implements LogReader, PieceReader {
     this.#address = IpAddress.toBytes(view.remoteAddress);
     this.#enhanced = view.enhancedRefresh;
     this.#endOfRib = view.endOfRib.includes(table.family.family);
-    table.log.join(this);
+    this.log = group.policy.tellsLearned ? table.log : table.ownLog;
+    this.log.join(this);
+    this.walk();
+  }
+
+  /** The peer is of another group now: it is told what differs. */
+  become(group: ExportGroup): void {
+    this.group = group;
+    const { log, ownLog } = this.table;
+    if (group.policy.tellsLearned && this.log === ownLog) {
+      const from = this.cursor;
+      this.log = log;
+      log.join(this);
+      // What it has not read is not to be forgotten before it has.
+      for (let position = from; position < ownLog.end; position++) {
+        const row = ownLog.at(position);
+        if (row >= 0) log.append(row);
+      }
+      ownLog.leave(this);
+    }
     this.walk();
   }
 
@@ -82,7 +103,7 @@ export class AdjOut implements LogReader, PieceReader {
 
   /** The initial update has been held back: it begins now. */
   restart(): void {
-    this.table.log.join(this);
+    this.log.join(this);
     this.walk();
   }
 
@@ -97,12 +118,12 @@ export class AdjOut implements LogReader, PieceReader {
   get hasOutput(): boolean {
     if (this.table.deferred) return false;
     const marked = this.#begin || this.#endOfRib || this.#endOfRefresh;
-    return marked || this.#walkAt < this.#walkEnd || this.cursor < this.table.log.end;
+    return marked || this.#walkAt < this.#walkEnd || this.cursor < this.log.end;
   }
 
   /** Whether the row's newest state has not been written yet. */
   isPending(row: number): boolean {
-    return (row >= this.#walkAt && row < this.#walkEnd) || this.table.log.changedSince(row, this.cursor);
+    return (row >= this.#walkAt && row < this.#walkEnd) || this.log.changedSince(row, this.cursor);
   }
 
   /** Writes messages to `out` from `at` on while they fit; returns where they end. */
@@ -111,7 +132,7 @@ export class AdjOut implements LogReader, PieceReader {
     for (;;) {
       const [before, cursor, walk] = [at, this.cursor, this.#walkAt];
       at = this.#writeChanges(out, at);
-      if (this.cursor === this.table.log.end) at = this.#writeWalk(out, at);
+      if (this.cursor === this.log.end) at = this.#writeWalk(out, at);
       if (at === before && this.cursor === cursor && this.#walkAt === walk) return at;
     }
   }
@@ -144,7 +165,7 @@ export class AdjOut implements LogReader, PieceReader {
   }
 
   dispose(): void {
-    this.table.log.leave(this);
+    this.log.leave(this);
   }
 
   /** RFC 4271 §5.1.3: no peer is told its own address as next hop. */
@@ -160,12 +181,12 @@ export class AdjOut implements LogReader, PieceReader {
   }
 
   #writeChanges(out: Uint8Array, at: number): number {
-    const { log } = this.table;
+    const { log } = this;
     while (this.cursor < log.end && log.at(this.cursor) < 0) this.cursor++;
     const from = this.cursor;
     // While a walk is under way, which changes are told now depends on how far it is.
     const alone = this.#walkAt < this.#walkEnd;
-    const piece = alone ? undefined : this.#pieces.find(this.table, this, false, from, log.end, out.length - at);
+    const piece = alone ? undefined : this.#pieces?.find(this.table, this, false, from, log.end, out.length - at);
     if (piece !== undefined) {
       at = takePiece(piece, this, out, at);
       this.cursor = piece.to;
@@ -210,7 +231,7 @@ export class AdjOut implements LogReader, PieceReader {
   #writeRows(out: Uint8Array, at: number, end: number): number {
     const { rows } = this.table;
     const from = this.#walkAt;
-    const piece = this.#pieces.find(this.table, this, true, from, end, out.length - at);
+    const piece = this.#pieces?.find(this.table, this, true, from, end, out.length - at);
     if (piece !== undefined) {
       this.#walkAt = piece.to;
       return takePiece(piece, this, out, at);
@@ -220,8 +241,10 @@ export class AdjOut implements LogReader, PieceReader {
     return this.#endBatch(out, at, false, true, from, this.#walkAt);
   }
 
-  get #pieces(): SharedPieces {
-    return this.group.shared[this.table.family.index] as SharedPieces;
+  /** None for a peer that became one that is told only our own, and still reads everything. */
+  get #pieces(): SharedPieces | undefined {
+    const { tellsLearned } = this.group.policy;
+    return tellsLearned === (this.log === this.table.log) ? this.group.shared[this.table.family.index] : undefined;
   }
 
   #beginBatch(out: Uint8Array, at: number): void {
@@ -235,13 +258,14 @@ export class AdjOut implements LogReader, PieceReader {
     const { acts, packer } = this.#cx;
     const end = packer.finish(out, at);
     if (!alone && !acts.personal && this.group.members > 1 && to > from)
-      this.#pieces.keep(this.table, walk, from, to, out, at, end, acts);
+      this.#pieces?.keep(this.table, this.log, walk, from, to, out, at, end, acts);
     return end;
   }
 
   /** Adds the row to the batch as it is now; false when there is no room. */
   #add(row: number): boolean {
     const { packer, acts } = this.#cx;
+    if (!this.group.policy.tellsLearned && !this.table.own.has(row) && !this.told.has(row)) return true;
     const set = this.exportOf(row);
     if (set !== 0 && packer.fits(set, this.group.messageMax)) {
       if (!packer.announce(row, set)) return false;

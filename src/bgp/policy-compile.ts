@@ -37,6 +37,8 @@ export interface CompiledPolicy {
   readonly key: string;
   /** Every route gets the same answer and is not changed. */
   readonly always: 'accept' | 'reject' | undefined;
+  /** As an export policy: what was learned from others may be told. */
+  readonly tellsLearned: boolean;
   /** Answers depend on which peer it is. */
   readonly namesPeers: boolean;
   readonly classes: PrefixClasses;
@@ -62,6 +64,9 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
   return {
     key: policyKey(policy),
     always: policy.statements.length === 0 ? policy.otherwise : undefined,
+    tellsLearned:
+      policy.otherwise === 'accept' ||
+      policy.statements.some(({ match, action }) => action === 'accept' && match?.source !== 'originated'),
     namesPeers: policy.statements.some(({ match }) => match?.peers !== undefined),
     classes,
     run: route => run(statements, policy.otherwise, route),

@@ -1,9 +1,10 @@
 /**
- * The change log of one family: rows whose route changed, in order. A reader is a position in it, so one that does
+ * A change log of one family: rows whose route changed, in order. A reader is a position in it, so one that does
  * not read costs nothing but its place. A row is in the log once for every reader's purpose: only its newest entry
- * counts, which is the one that `version` names; older ones are passed over. What all readers have passed is
+ * counts, which is the one that its version names; older ones are passed over. What all readers have passed is
  * forgotten; when superseded entries pile up because a reader stands still, the log is written anew without them.
  */
+import { nextCapacity, resizedU32, type U32 } from './columns.ts';
 import type { RibRows } from './rib-rows.ts';
 
 const CHUNK = 4096;
@@ -18,6 +19,9 @@ export interface LogReader {
 
 export class RibLog {
   readonly #rows: RibRows;
+  readonly #passed: (row: number) => void;
+  /** By row: low 32 bits of the position of its newest entry. */
+  #version: U32 = new Uint32Array(0);
   readonly #readers = new Set<LogReader>();
   #chunks: Uint32Array[] = [];
   /** A chunk to use again. */
@@ -26,8 +30,10 @@ export class RibLog {
   #base = 0;
   #end = 0;
 
-  constructor(rows: RibRows) {
+  /** `passed` is told of each row without paths whose newest entry has been passed by every reader. */
+  constructor(rows: RibRows, passed: (row: number) => void) {
     this.#rows = rows;
+    this.#passed = passed;
   }
 
   get end(): number {
@@ -45,10 +51,10 @@ export class RibLog {
     this.trim();
   }
 
-  /** Says that the row changed. A row without paths is freed once every reader has passed this. */
+  /** Says that the row changed. */
   append(row: number): void {
     if (this.#readers.size === 0) {
-      if (this.#rows.head[row] === 0) this.#rows.free(row);
+      if (this.#rows.head[row] === 0) this.#passed(row);
       return;
     }
     if (this.#end - this.#base > 2 * this.#rows.size + SUPERSEDED_MAX) this.#rewrite();
@@ -59,13 +65,19 @@ export class RibLog {
   at(position: number): number {
     const offset = position - this.#base;
     const row = (this.#chunks[offset >>> CHUNK_BITS] as Uint32Array)[offset & (CHUNK - 1)] as number;
-    return this.#rows.version[row] === position >>> 0 ? row : -1;
+    return this.#version[row] === position >>> 0 ? row : -1;
   }
 
   /** Whether the row has changed at or after this position. */
   changedSince(row: number, position: number): boolean {
     // A row that changed while nobody read is in no entry.
-    return position < this.#end && (((this.#rows.version[row] as number) - position) | 0) >= 0;
+    if (position >= this.#end || row >= this.#version.length) return false;
+    return (((this.#version[row] as number) - position) | 0) >= 0;
+  }
+
+  /** Whether somebody has yet to pass an entry of the row. */
+  holds(row: number): boolean {
+    return this.#readers.size > 0 && this.changedSince(row, this.#base);
   }
 
   /** Forgets chunks that every reader has passed. Call it when a reader has moved from one chunk to another. */
@@ -75,11 +87,12 @@ export class RibLog {
     if (this.#readers.size > 0) low = this.#base + ((low - this.#base) & ~(CHUNK - 1));
     for (let position = this.#base; position < low; position++) {
       const row = this.at(position);
-      if (row >= 0 && this.#rows.head[row] === 0) this.#rows.free(row);
+      if (row >= 0 && this.#rows.head[row] === 0) this.#passed(row);
     }
     if (this.#readers.size === 0) this.#chunks = [];
     else if (low > this.#base) [this.#spare] = this.#chunks.splice(0, (low - this.#base) >>> CHUNK_BITS);
     this.#base = low;
+    if (this.#rows.size === 0) this.#version = resizedU32(this.#version, 0);
   }
 
   /** Whether a reader that moved between these positions left the first chunk. */
@@ -96,7 +109,9 @@ export class RibLog {
       this.#chunks.push(chunk);
     }
     chunk[offset & (CHUNK - 1)] = row;
-    this.#rows.version[row] = this.#end >>> 0;
+    if (row >= this.#version.length)
+      this.#version = resizedU32(this.#version, nextCapacity(this.#version.length, row + 1));
+    this.#version[row] = this.#end >>> 0;
     this.#end++;
   }
 
@@ -107,7 +122,7 @@ export class RibLog {
   #rewrite(): void {
     const [chunks, base, end] = [this.#chunks, this.#base, this.#end];
     const readers = [...this.#readers].sort((a, b) => a.cursor - b.cursor);
-    const versions = this.#rows.version;
+    const versions = this.#version;
     this.#chunks = [];
     this.#base = end;
     let next = 0;

@@ -24,8 +24,6 @@ export class RibRows {
   head: U32 = new Uint32Array(0);
   /** Index into `decisionSteps`: why the best path is the best. */
   step: U8 = new Uint8Array(0);
-  /** Low 32 bits of the row's newest position in the change log. */
-  version: U32 = new Uint32Array(0);
   /** Rows from 0 to here have been in use at some time. */
   top = 0;
   /** Rows in use. */
@@ -142,7 +140,6 @@ export class RibRows {
     this.length = resizedU8(this.length, capacity);
     this.head = resizedU32(this.head, capacity);
     this.step = resizedU8(this.step, capacity);
-    this.version = resizedU32(this.version, capacity);
   }
 
   /** Puts the row into the first empty slot from where its hash says. */

@@ -3,6 +3,7 @@
  * one place in the change log or in a walk over the table to another. Whether it fits another member is looked at row
  * by row, which is far less work than writing it anew.
  */
+import type { RibLog } from './rib-log.ts';
 import type { RibTable } from './rib-table.ts';
 
 const PIECES_MAX = 16;
@@ -52,6 +53,8 @@ export class Acts {
 
 /** Who looks at a piece: what has it been told, and which routes are its own. */
 export interface PieceReader {
+  /** The log it reads, the same for all readers of a group's pieces. */
+  readonly log: RibLog;
   readonly told: { has(row: number): boolean; add(row: number): void; remove(row: number): void };
   readonly slot: number;
 }
@@ -74,7 +77,7 @@ export class SharedPieces {
     for (const piece of this.#pieces) {
       if (piece.from !== from || piece.walk !== walk || piece.era !== era || piece.octets > room) continue;
       // A row that came into use in the range since is in no act of the piece, and no entry of the reader's log.
-      if (walk && piece.logEnd !== table.log.end) continue;
+      if (walk && piece.logEnd !== reader.log.end) continue;
       if (piece.to <= end && fits(piece, table, reader)) return piece;
     }
     return undefined;
@@ -83,6 +86,7 @@ export class SharedPieces {
   /** Keeps what was just written, in place of the oldest piece. */
   keep(
     table: RibTable,
+    log: RibLog,
     walk: boolean,
     from: number,
     to: number,
@@ -97,7 +101,7 @@ export class SharedPieces {
     piece.walk = walk;
     piece.from = from;
     piece.to = to;
-    piece.logEnd = table.log.end;
+    piece.logEnd = log.end;
     piece.era = table.rows.era;
     piece.octets = end - at;
     if (piece.bytes.length < piece.octets) piece.bytes = new Uint8Array(piece.octets);
@@ -129,7 +133,7 @@ function fits(piece: Piece, table: RibTable, reader: PieceReader): boolean {
     const word = acts[i] as number;
     const row = word >>> ACT_BITS;
     const act = word & ACT_MASK;
-    if (table.log.changedSince(row, logEnd)) return false;
+    if (reader.log.changedSince(row, logEnd)) return false;
     const best = head[row] as number;
     if (best !== 0 && slot[best] === reader.slot) return false;
     if (act !== ACT_ANNOUNCE && reader.told.has(row) !== (act === ACT_WITHDRAW)) return false;

@@ -2,6 +2,7 @@
  * One family's routes: prefixes, their paths with the best one first, and the log of what changed. Every change to a
  * path goes through here, so that references, counts, best paths and the log always agree.
  */
+import { Bits } from './columns.ts';
 import type { Decision } from './decision.ts';
 import type { FamilyRow } from './family.ts';
 import type { RibAttributes } from './rib-attributes.ts';
@@ -21,6 +22,10 @@ export class RibTable {
   readonly rows: RibRows;
   readonly paths = new RibPaths();
   readonly log: RibLog;
+  /** Rows that this speaker itself has, or had, a path for. */
+  readonly own = new Bits();
+  /** The changes of those rows alone, for peers that are told nothing else. */
+  readonly ownLog: RibLog;
   /** Rows that have a best path. */
   bestCount = 0;
   /** Nobody is told anything of it for now. */
@@ -31,7 +36,14 @@ export class RibTable {
   constructor(family: FamilyRow, attributes: RibAttributes, decision: Decision, seed: number) {
     this.family = family;
     this.rows = new RibRows(family.bits === 32 ? 1 : 4, seed);
-    this.log = new RibLog(this.rows);
+    // A row is forgotten when the readers of both logs know that it is gone.
+    this.log = new RibLog(this.rows, row => {
+      if (!this.own.has(row)) this.rows.free(row);
+    });
+    this.ownLog = new RibLog(this.rows, row => {
+      this.own.remove(row);
+      if (!this.log.holds(row)) this.rows.free(row);
+    });
     this.#attributes = attributes;
     this.#decision = decision;
   }
@@ -61,7 +73,8 @@ export class RibTable {
       return;
     }
     const added = this.paths.allocate(slot, raw, effective, flags);
-    if (slot !== OWN_SLOT) this.#attributes.store.retain(raw);
+    if (slot === OWN_SLOT) this.own.add(row);
+    else this.#attributes.store.retain(raw);
     if (effective !== 0) this.#attributes.store.retain(effective);
     counts.received++;
     if (effective !== 0) counts.accepted++;
@@ -71,7 +84,7 @@ export class RibTable {
       this.rows.step[row] = 0;
       if (effective === 0) return;
       this.bestCount++;
-      this.log.append(row);
+      this.#changed(row);
       return;
     }
     const had = this.best(row) !== 0;
@@ -100,7 +113,7 @@ export class RibTable {
     paths.free(path);
     if (path === head && effective !== 0) this.#chooseAgain(row, true, 0, 0);
     else if (effective !== 0) this.#chooseAgain(row, true, paths.effective(head), head);
-    else if (rows.head[row] === 0) this.log.append(row);
+    else if (rows.head[row] === 0) this.#changed(row);
   }
 
   /** What import makes of a path has changed, or only its flags. */
@@ -110,7 +123,7 @@ export class RibTable {
 
   /** Says that the row changed for somebody though its best path did not. */
   touch(row: number): void {
-    this.log.append(row);
+    this.#changed(row);
   }
 
   /** What is asked about a peer that has a path has changed: the best path may be another one, or go to others. */
@@ -119,6 +132,12 @@ export class RibTable {
     const effective = this.paths.effective(head);
     this.#chooseAgain(row, effective !== 0, effective, head);
     this.touch(row);
+  }
+
+  #changed(row: number): void {
+    const isOwn = this.own.has(row);
+    this.log.append(row);
+    if (isOwn) this.ownLog.append(row);
   }
 
   #replace(row: number, path: number, raw: number, effective: number, flags: number, counts: PathCounts): void {
@@ -165,6 +184,6 @@ export class RibTable {
     this.bestCount += (best === 0 ? 0 : 1) - (had ? 1 : 0);
     if (best === path && best !== 0 && paths.effective(best) === effective) return;
     if (best === 0 && !had) return;
-    this.log.append(row);
+    this.#changed(row);
   }
 }

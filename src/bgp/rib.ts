@@ -142,9 +142,9 @@ export class Rib {
     for (const out of peer.out) {
       if (out === undefined) continue;
       const old = out.group;
-      out.group = this.#join(view);
+      const group = this.#join(view);
       this.#quit(old);
-      if (out.group !== old) out.walk();
+      if (group !== old) out.become(group);
     }
   }
 

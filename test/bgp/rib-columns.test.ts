@@ -62,7 +62,7 @@ describe('RibLog', () => {
       const row = rows.obtain(i, 0, 0, 0, 32);
       rows.head[row] = 1;
     }
-    return { rows, log: new RibLog(rows) };
+    return { rows, log: new RibLog(rows, row => rows.free(row)) };
   };
 
   it('without readers nothing is kept, and a row without paths is gone at once', () => {

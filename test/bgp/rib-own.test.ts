@@ -8,6 +8,7 @@ import { Rib } from '../../src/bgp/rib.ts';
 import type { PeerView } from '../../src/bgp/rib-view.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Prefix } from '../../src/net/prefix.ts';
+import { Net } from './rib-net.ts';
 
 const peers = ['a', 'b'] as const;
 const address = (host: number) => IpAddress.of('ipv4', BigInt(0x0a000000 + host));
@@ -96,5 +97,49 @@ describe('originating whole sets', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('a peer that is told only what we originate', () => {
+  const others = ['192.0.2.0/24', '198.51.100.0/24'];
+
+  it('has nothing to look at when others speak', () => {
+    const net = new Net();
+    net.up(0);
+    net.up(1, { export: Policy.originated });
+    net.settle();
+    net.say(0, { prefixes: others });
+    expect(net.rib.hasOutput(1)).toBe(false);
+  });
+
+  it('is told that ours is gone, whatever else there is, and nothing stays behind', () => {
+    const net = new Net();
+    net.up(0);
+    net.up(1, { export: Policy.originated });
+    net.rib.originate([{ prefix: Prefix.parse('192.0.2.0/24') as Prefix }]);
+    expect(net.heard(1)).toHaveLength(1);
+    net.say(0, { prefixes: others });
+    net.rib.originate([]);
+    expect(net.heard(1)).toEqual([]);
+    net.rib.peerDown(0, []);
+    net.rib.peerDown(1, []);
+    expect(net.rib.held).toBe(0);
+  });
+
+  it('is told the rest when it may have it, and no longer when it may not', () => {
+    const net = new Net();
+    net.up(0);
+    net.up(1, { export: Policy.originated });
+    net.say(0, { prefixes: others });
+    net.rib.originate([{ prefix: Prefix.parse('203.0.113.0/24') as Prefix }]);
+    net.settle();
+    // Taken back, but not yet told so, when the policy changes.
+    net.rib.originate([]);
+    net.rib.setPeer(1, { ...net.view(1), export: Policy.all });
+    expect(net.heard(1).map(route => route.split(' ')[0])).toEqual(others);
+    net.rib.setPeer(1, { ...net.view(1), export: Policy.originated });
+    expect(net.heard(1)).toEqual([]);
+    net.say(0, { prefixes: ['100.64.0.0/10'] });
+    expect(net.heard(1)).toEqual([]);
   });
 });
