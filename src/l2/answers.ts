@@ -7,9 +7,9 @@ import { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { OwnedRow } from './address-table.ts';
 import { arpProbe, gratuitousArp } from './arp.ts';
-import type { Holding } from './group-claims.ts';
+import type { Holding, Place } from './group-claims.ts';
 import { ndpProbe, unsolicitedAdvertisement } from './ndp.ts';
-import type { L2Group, OwnershipLink } from './ownership-event.ts';
+import type { OwnershipLink } from './ownership-event.ts';
 import type { Heard } from './responder.ts';
 import { Schedule } from './schedule.ts';
 
@@ -90,13 +90,12 @@ export class Answers {
   }
 
   /** What is ours now. */
-  sync(holdings: Iterable<Holding>, groupOf: (text: string) => L2Group | undefined, nowMs: number): void {
+  sync(holdings: Iterable<Holding>, placeOf: (text: string) => Place | undefined, nowMs: number): void {
     const kept = new Set<string>();
     for (const { answering, lease, quiet } of holdings)
       for (const text of answering) {
         const known = this.#answers.get(text);
-        const group = groupOf(text);
-        const wanted = group?.addresses.find(({ address }) => IpAddress.format(address) === text);
+        const wanted = placeOf(text);
         if (wanted === undefined || wanted.links.length === 0 || kept.has(text)) continue;
         kept.add(text);
         if (known !== undefined) this.#relink(known, lease, wanted.links, nowMs);

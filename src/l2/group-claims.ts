@@ -23,10 +23,17 @@ export interface Holding {
   readonly lease: string;
   /** Nobody who answered before can still do so, not even by short deadlines of its own. */
   readonly quiet: boolean;
-  /** In their text: addresses that no other Lease stood against when the view had caught up with ours (rule 4). */
+  /** In their text: those that no other Lease stood against once the view had caught up with ours (rule 4). */
   readonly cleared: Set<string>;
   /** In their text: those to answer for now. */
   readonly answering: Set<string>;
+}
+
+/** An address in its group. */
+export interface Place {
+  readonly lease: string;
+  readonly address: IpAddress;
+  readonly links: readonly number[];
 }
 
 /** What `consider` wants done. */
@@ -46,11 +53,14 @@ export class GroupClaims {
   readonly #holdings = new Map<string, Holding>();
   /** Group by name, and name of the group by address. */
   #groups: ReadonlyMap<string, L2Group> = new Map();
-  #groupOf: ReadonlyMap<string, string> = new Map();
+  #places: ReadonlyMap<string, Place> = new Map();
+  /** All candidates there are, which take turns in ending sessions. */
+  #everybody: readonly string[] = [];
   readonly #freeSince = new Map<string, number>();
   /** What a take that is under way found. */
   readonly #takes = new Map<string, { readonly quiet: boolean; readonly reason: OwnershipReason }>();
   readonly #reasons = new Map<string, OwnershipReason>();
+  readonly #waiting = new Set<string>();
   #orders = new WeakMap<readonly string[], Map<string, readonly string[]>>();
   #beat = 0;
   times: OwnershipTimes;
@@ -71,17 +81,20 @@ export class GroupClaims {
     return this.#reasons.get(name) ?? 'waiting-for-view';
   }
 
-  /** The group that an address is in. */
-  groupOf(text: string): L2Group | undefined {
-    return this.#groups.get(this.#groupOf.get(text) ?? '');
+  /** Where an address is to be answered for, by its text. */
+  placeOf(text: string): Place | undefined {
+    return this.#places.get(text);
   }
 
   setGroups(groups: readonly L2Group[]): void {
     this.#groups = new Map(groups.map(group => [group.lease, group]));
-    this.#groupOf = new Map(
-      groups.flatMap(group => group.addresses.map(({ address }) => [IpAddress.format(address), group.lease] as const)),
-    );
-    for (const name of this.#reasons.keys()) if (!this.#groups.has(name)) this.#reasons.delete(name);
+    const places = new Map<string, Place>();
+    for (const { lease, addresses } of groups)
+      for (const { address, links } of addresses) places.set(textOf(address), { lease, address, links });
+    this.#places = places;
+    const lists = new Set(groups.map(({ candidates }) => candidates));
+    this.#everybody = [...new Set([...lists].flat())].sort();
+    for (const name of this.#reasons.keys()) if (!this.#groups.has(name)) this.#say(name, undefined);
   }
 
   /** Names of all groups and all Leases of ownership. */
@@ -96,8 +109,8 @@ export class GroupClaims {
   }
 
   /** Those that wait for something that other Leases say. */
-  waiting(): readonly string[] {
-    return [...this.#reasons].filter(([, reason]) => reason === 'address-held').map(([name]) => name);
+  get waiting(): ReadonlySet<string> {
+    return this.#waiting;
   }
 
   /** Everything is lost: the session ended. */
@@ -110,15 +123,22 @@ export class GroupClaims {
   /** Looks at one group or Lease; `act`: whether writes may be wanted at all. */
   consider(name: string, nowMs: number, act: boolean, claimant: Claimant): void {
     const reason = this.#consider(name, nowMs, act, claimant);
+    this.#say(name, reason);
+  }
+
+  #say(name: string, reason: OwnershipReason | undefined): void {
     if (reason === undefined) this.#reasons.delete(name);
     else this.#reasons.set(name, reason);
+    if (reason === 'address-held') this.#waiting.add(name);
+    else this.#waiting.delete(name);
   }
 
   #consider(name: string, nowMs: number, act: boolean, claimant: Claimant): OwnershipReason | undefined {
     const record = this.#standing.record(name);
     const group = this.#groups.get(name);
     if (record !== undefined && this.#isOurs(record)) return this.#keep(name, record, group, nowMs, act, claimant);
-    if (this.#holdings.delete(name)) claimant.note({ what: 'lost', lease: name, reason: 'held-by-other' });
+    if (this.#holdings.delete(name) && record?.released !== true)
+      claimant.note({ what: 'lost', lease: name, reason: 'held-by-other' });
     const { outdated, version } = this.#view.get(name);
     if (!act || !this.#session.isLive(nowMs)) return group && 'no-session';
     if (outdated) return group && 'waiting-for-view';
@@ -256,7 +276,7 @@ export class GroupClaims {
 
   /** An address that is another group's by now is kept until that group's owner is about to answer for it. */
   #isKept(text: string, name: string): boolean {
-    const next = this.#groupOf.get(text);
+    const next = this.#places.get(text)?.lease;
     if (next === undefined || next === name || this.#groups.get(next)?.eligible !== true) return false;
     const record = this.#standing.record(next);
     if (record === undefined || record.released) return true;
@@ -284,9 +304,9 @@ export class GroupClaims {
       if (foreign) claimant.wake(untilMs);
       return;
     }
-    const turnMs = this.#endTurn(name, nowMs) * END_TURN_MS;
-    if (nowMs < untilMs + turnMs) {
-      claimant.wake(untilMs + turnMs);
+    const dueMs = nowMs < untilMs ? untilMs : untilMs + this.#endTurn(name, nowMs) * END_TURN_MS;
+    if (nowMs < dueMs) {
+      claimant.wake(dueMs);
       return;
     }
     if (this.#view.isAwaited(name, nowMs - this.times.renewMs)) {
@@ -335,11 +355,9 @@ export class GroupClaims {
   }
 
   #endTurn(name: string, nowMs: number): number {
-    const nodes = new Set([...this.#groups.values()].flatMap(group => group.candidates).slice(0, 64));
-    const order = rendezvousOrder(name, nodes);
-    return order
-      .slice(0, Math.max(order.indexOf(this.#config.node), 0))
-      .filter(each => this.#standing.isAlive(each, nowMs)).length;
+    const order = this.#order(name, this.#everybody);
+    const before = order.slice(0, Math.max(order.indexOf(this.#config.node), 0));
+    return before.filter(each => this.#standing.isAlive(each, nowMs)).length;
   }
 
   #order(name: string, candidates: readonly string[]): readonly string[] {
@@ -372,5 +390,13 @@ export class GroupClaims {
 }
 
 function textsOf(group: L2Group): readonly string[] {
-  return group.addresses.map(({ address }) => IpAddress.format(address)).sort();
+  return group.addresses.map(({ address }) => textOf(address)).sort();
+}
+
+const texts = new WeakMap<IpAddress, string>();
+
+function textOf(address: IpAddress): string {
+  const text = texts.get(address) ?? IpAddress.format(address);
+  texts.set(address, text);
+  return text;
 }

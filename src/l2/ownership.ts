@@ -100,7 +100,7 @@ export class AddressOwnership implements Claimant {
     this.#renew();
     this.#judgeHold();
     this.#considerAll();
-    this.#answers.sync(this.#claims.holdings.values(), text => this.#claims.groupOf(text), nowMs);
+    this.#answers.sync(this.#claims.holdings.values(), text => this.#claims.placeOf(text), nowMs);
     return this.#effects();
   }
 
@@ -341,7 +341,7 @@ export class AddressOwnership implements Claimant {
     const act = this.#wasLive && this.#session.phase === 'running';
     const names = this.#all ? new Set([...this.#claims.names(), ...this.#changed]) : new Set(this.#changed);
     for (const [name, atMs] of this.#wakes) if (atMs <= this.#nowMs) names.add(name);
-    if (names.size > 0) for (const name of this.#claims.waiting()) names.add(name);
+    if (names.size > 0) for (const name of this.#claims.waiting) names.add(name);
     for (const name of names) {
       this.#wakes.delete(name);
       if (name.startsWith(Session.nameOf(''))) continue;

@@ -148,7 +148,6 @@ export class Turmoil {
         ? undefined
         : new Set(this.world.nodes.filter(() => this.#random.chance(0.5)).map(node => node.name));
     if (this.#services.size < 20) for (let i = 0; i < SERVICES; i++) this.#add([i]);
-    this.#regroup();
   }
 
   // What happens.
@@ -165,8 +164,10 @@ export class Turmoil {
     const ms = random.chance(0.5) ? shortMs : longMs;
     const back = (run: () => void) => this.#later(ms, ms, run);
     const what = random.between(0, 99);
-    if (what < 30) for (let i = random.between(1, 20); i > 0; i--) this.#churn();
-    else if (what < 40) node.freeze(ms);
+    if (what < 30) {
+      for (let i = random.between(1, 20); i > 0; i--) this.#churn();
+      this.#regroup();
+    } else if (what < 40) node.freeze(ms);
     else if (what < 50) {
       if (random.chance(0.3)) node.powerOff();
       else node.kill();
