@@ -15,6 +15,8 @@ import {
 } from './bpf-filesystem.ts';
 import { type Bpf, loadBpf } from './bpf-syscall.ts';
 import { SystemError } from './libc.ts';
+import { type GroupFilters, loadGroupFilters } from './tcx-groups.ts';
+import { layoutVersion, mapShapes, readKey } from './tcx-maps.ts';
 
 const LINK_PIN = 'link-';
 
@@ -55,12 +57,14 @@ export class TcxRemains {
   readonly #bpf: Bpf | undefined;
   readonly #mounts: Mounts;
   readonly #places: PinPlaces;
+  readonly #openFilters: () => GroupFilters;
 
   static async find(places: PinPlaces): Promise<TcxRemains> {
-    return new TcxRemains(await loadBpf(), await loadMounts(), places);
+    return new TcxRemains(await loadBpf(), await loadMounts(), places, await loadGroupFilters());
   }
 
-  private constructor(bpf: Bpf | undefined, mounts: Mounts, places: PinPlaces) {
+  private constructor(bpf: Bpf | undefined, mounts: Mounts, places: PinPlaces, openFilters: () => GroupFilters) {
+    this.#openFilters = openFilters;
     this.#bpf = bpf;
     this.#mounts = mounts;
     this.#places = places;
@@ -68,8 +72,27 @@ export class TcxRemains {
 
   /** Ends everything, of whatever layout, and unmounts Herald's own bpffs. The paths that went. */
   end(): readonly string[] {
-    const gone = layoutsIn(this.#places).flatMap(layout => endLayout(this.#bpf, layout));
+    const layouts = layoutsIn(this.#places);
+    for (const layout of layouts) if (basename(layout) === layoutVersion) this.#unfilter(layout);
+    const gone = layouts.flatMap(layout => endLayout(this.#bpf, layout));
     leavePlaces(this.#mounts, this.#places);
     return gone;
+  }
+
+  /** What the rows had links receive. */
+  #unfilter(layout: string): void {
+    const bpf = this.#bpf;
+    try {
+      const fd = bpf?.open(join(layout, 'rows'));
+      if (bpf === undefined || fd === undefined) return;
+      const filters = this.#openFilters();
+      filters.found(bpf.keys(fd, mapShapes.rows).map(readKey));
+      filters.set([]);
+      filters.close();
+      bpf.close(fd);
+    } catch (error) {
+      // Not without the capabilities to read the map.
+      if (!(error instanceof SystemError)) throw error;
+    }
   }
 }

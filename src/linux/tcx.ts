@@ -22,6 +22,7 @@ import { assemble } from './bpf-assembler.ts';
 import { entries, findPins, loadMounts, type PinPlaces, type Pins } from './bpf-filesystem.ts';
 import { type Bpf, isDenied, loadBpf, ProgramRefused } from './bpf-syscall.ts';
 import { SystemError } from './libc.ts';
+import { type GroupFilters, loadGroupFilters } from './tcx-groups.ts';
 import {
   type Answers,
   deadlineValue,
@@ -90,6 +91,9 @@ export class TcxDatapath {
   readonly #places: PinPlaces;
   readonly #maps: Maps;
   readonly #program: number;
+  readonly #openFilters: () => GroupFilters;
+  /** Opened with the first links, in the namespace they are in. */
+  #filters: GroupFilters | undefined;
   /** By index. */
   readonly #links = new Map<number, Attached>();
   /** What the kernel has, by the text of the key. */
@@ -112,13 +116,21 @@ export class TcxDatapath {
       const maps = openMaps(bpf, pins);
       const program = bpf.loadProgram('herald_l2', assemble(tcxProgram(maps)));
       demandTcx(bpf, program);
-      return new TcxDatapath(bpf, places, pins, maps, program);
+      return new TcxDatapath(bpf, places, pins, maps, program, await loadGroupFilters());
     } catch (error) {
       throw unavailable(error);
     }
   }
 
-  private constructor(bpf: Bpf, places: PinPlaces, pins: Pins, maps: Maps, program: number) {
+  private constructor(
+    bpf: Bpf,
+    places: PinPlaces,
+    pins: Pins,
+    maps: Maps,
+    program: number,
+    openFilters: () => GroupFilters,
+  ) {
+    this.#openFilters = openFilters;
     this.#bpf = bpf;
     this.#places = places;
     this.pins = pins;
@@ -143,6 +155,7 @@ export class TcxDatapath {
 
   /** Whole set; those that went are detached. Per link why it cannot be attached; a link that is has no entry. */
   links(all: readonly ResponderLink[]): ReadonlyMap<number, string> {
+    this.#filters ??= this.#filtersFound();
     const wanted = new Map(all.map(link => [link.index, link]));
     for (const index of this.#links.keys()) if (!wanted.has(index)) this.#detach(index);
     for (const [index, pin] of 'directory' in this.pins ? linkPins(this.pins.directory) : [])
@@ -156,6 +169,7 @@ export class TcxDatapath {
         if (!(error instanceof SystemError)) throw error;
         problems.set(link.index, error.message);
       }
+    this.#filter();
     return problems;
   }
 
@@ -181,6 +195,7 @@ export class TcxDatapath {
         this.yielded(row.link, row.address);
       }
     }
+    this.#filter();
     if (this.#programmed) return;
     this.#programmed = true;
     this.#endOtherLayouts();
@@ -226,6 +241,8 @@ export class TcxDatapath {
       else this.#detach(index);
     for (const fd of [this.#program, ...Object.values(this.#maps)]) this.#bpf.close(fd);
     this.#links.clear();
+    if (!keep) this.#filters?.set([]);
+    this.#filters?.close();
     if (!keep) await removeTcx(this.#places);
   }
 
@@ -240,7 +257,9 @@ export class TcxDatapath {
     // The interface that had this index is gone, and its tcx link with it.
     if (before !== undefined) this.#detach(index);
     this.#bpf.update(this.#maps.links, word(index), macValue(mac));
-    this.#links.set(index, { fd: this.#takeOver(index) ?? this.#create(index), mac });
+    const taken = this.#takeOver(index);
+    if (taken === undefined) this.#filters?.forget(index);
+    this.#links.set(index, { fd: taken ?? this.#create(index), mac });
   }
 
   /** The link a process before this one pinned, its program replaced by ours; undefined when there is none alive. */
@@ -287,6 +306,17 @@ export class TcxDatapath {
     if (!('directory' in this.pins)) return;
     for (const layout of entries(dirname(this.pins.directory)))
       if (layout !== this.pins.directory) endLayout(this.#bpf, layout);
+  }
+
+  #filtersFound(): GroupFilters {
+    const filters = this.#openFilters();
+    filters.found(this.#rows.values());
+    return filters;
+  }
+
+  #filter(): void {
+    const answered = [...this.#rows.values()].filter(({ link, mode }) => mode !== 'listen' && this.#links.has(link));
+    this.#filters?.set(answered);
   }
 
   /** What one of our links sends is no other station's question. */

@@ -7,10 +7,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PinPlaces } from '../../src/linux/bpf-filesystem.ts';
 import { NdResponder } from '../../src/linux/nd-responder.ts';
 import { removeTcx } from '../../src/linux/tcx.ts';
+import { TcxRemains } from '../../src/linux/tcx-pins.ts';
 import { namespacesMissing } from '../support/netns.ts';
 import { bpfMissing } from '../support/tcx-bench.ts';
 import { address4, address6, later, Probing, TcxRig } from '../support/tcx-rig.ts';
 import { eventually } from '../support/wait.ts';
+import { within } from '../support/within-namespace.ts';
 
 const missing = namespacesMissing() ?? (await bpfMissing());
 
@@ -115,6 +117,32 @@ describe.skipIf(missing !== undefined)(
       await rig.expectSilence(address4);
       expect(existsSync(rig.places.own)).toBe(false);
       expect(await removeTcx(rig.places)).toEqual([]);
+    });
+
+    it('hears solicitations with no process there, on a device that filters multicast', async () => {
+      const group = '33:33:ff:00:00:50';
+      rig.node.ip('link', 'add', 'mv', 'link', 'va', 'type', 'macvlan', 'mode', 'bridge');
+      rig.node.ip('link', 'set', 'mv', 'up');
+      rig.look('mv');
+      const filter = () => rig.node.ip('maddr', 'show', 'dev', 'mv');
+      expect(filter()).not.toContain(group);
+      const [child] = await rig.agent({ rows: [address4, address6], forMs: 600_000 });
+      await rig.kill(child);
+      await rig.expectAnswer(address6);
+
+      // Taken over, it goes with its last row; and with everything else in a cleanup.
+      const next = await rig.open();
+      rig.attach(next, rig.link);
+      expect(filter()).toContain(group);
+      next.program(rig.rows('session', address4));
+      expect(filter()).not.toContain(group);
+      next.program(rig.rows('session', address4, address6));
+      await rig.expectAnswer(address6);
+      await rig.leave(next, { keep: true });
+      expect(filter()).toContain(group);
+      const remains = await TcxRemains.find(rig.places);
+      within(rig.node, () => remains.end());
+      expect(filter()).not.toContain(group);
     });
 
     it('is ended by a responder that does without it, once that one knows its own rows', async () => {

@@ -73,10 +73,10 @@ export class TcxRig {
     rmSync(this.folder, { recursive: true });
   }
 
-  look(): ResponderLink {
-    const text = this.node.ip('-o', 'link', 'show', 'va');
+  look(name = 'va'): ResponderLink {
+    const text = this.node.ip('-o', 'link', 'show', name);
     const [, index = '', mac = ''] = /^([0-9]+):.*link\/ether (\S+)/.exec(text) ?? [];
-    this.link = { name: 'va', index: Number(index), mac: Mac.parse(mac) ?? Mac.broadcast };
+    this.link = { name, index: Number(index), mac: Mac.parse(mac) ?? Mac.broadcast };
     return this.link;
   }
 
