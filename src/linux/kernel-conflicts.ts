@@ -6,14 +6,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { IpAddress } from '../net/ip.ts';
 import type { Contradiction, OwnedRow, ResponderLink } from '../runtime/responder.ts';
-import type { Libc } from './libc.ts';
+import { type Libc, SystemError } from './libc.ts';
 import { LocalAddresses } from './local-addresses.ts';
 import { SolicitationFilter } from './solicitation-filter.ts';
 
 /** Least values, per link; the kernel goes by the higher of the link's own and that of `all` (ip-sysctl.rst). */
 const knobs = [
-  { name: 'arp_ignore', least: 1, otherwise: 'the kernel answers ARP on it for addresses of every other link' },
-  { name: 'arp_announce', least: 2, otherwise: 'the kernel may ask ARP questions in the name of any address' },
+  { name: 'arp_ignore', least: 1, otherwise: 'answers ARP for addresses of every other link' },
+  { name: 'arp_announce', least: 2, otherwise: 'may ask ARP questions in the name of any address' },
 ] as const;
 
 /** A filter that could not be had is tried again no sooner. */
@@ -97,8 +97,7 @@ export class KernelConflicts {
   #boundLocally(): readonly Contradiction[] {
     if (this.#rows.length === 0) return [];
     if (this.#nowMs() - this.#lookedMs >= LOOK_EVERY_MS) {
-      this.#local = LocalAddresses.read(this.#libc);
-      this.#lookedMs = this.#nowMs();
+      this.#look();
     }
     const loose = new Set(this.#stubborn.map(each => each.link));
     const found = new Map<string, Contradiction>();
@@ -112,6 +111,17 @@ export class KernelConflicts {
         });
       }
     return [...found.values()];
+  }
+
+  #look(): void {
+    this.#lookedMs = this.#nowMs();
+    try {
+      this.#local = LocalAddresses.read(this.#libc);
+    } catch (error) {
+      // Without netlink there is nothing to be said.
+      if (!(error instanceof SystemError)) throw error;
+      this.#local = undefined;
+    }
   }
 }
 
@@ -129,7 +139,7 @@ function setKnob(link: string, { name, least, otherwise }: (typeof knobs)[number
   } catch (error) {
     // A link that is gone needs no setting.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    return `${otherwise}: net.ipv4.conf.${link}.${name} has to be ${least} and cannot be set (${(error as NodeJS.ErrnoException).code})`;
+    return `on ${link} the kernel ${otherwise}: net.ipv4.conf.${link}.${name} has to be ${least} and cannot be set (${(error as NodeJS.ErrnoException).code})`;
   }
 }
 

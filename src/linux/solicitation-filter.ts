@@ -7,13 +7,10 @@
 import { IpAddress } from '../net/ip.ts';
 import { type Libc, SystemError } from './libc.ts';
 import { little, NetlinkMessage, NetlinkWriter, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLMSG_ERROR } from './netlink.ts';
-import { int } from './sockaddr.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1;
-const SO_SNDBUFFORCE = 32;
 const NETLINK_NETFILTER = 12;
 const NFPROTO_IPV6 = 10;
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -66,7 +63,6 @@ export class SolicitationFilter {
     this.#fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
     try {
       libc.bind(this.#fd, this.#kernel);
-      libc.setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, int(2 ** 20));
       this.#transact(() => this.#writeTable());
     } catch (error) {
       libc.close(this.#fd);
