@@ -6,7 +6,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readPrefixList, readSpeakerFile, type SpeakerFile } from '../api/speaker-file.ts';
 import type { Announcement } from '../bgp/announcement.ts';
-import { parseYaml, YamlError } from '../directory/yaml.ts';
+import { readYamlText } from '../directory/text.ts';
 
 export interface LoadedSpeaker {
   readonly file: SpeakerFile;
@@ -22,11 +22,11 @@ export interface LoadResult {
 }
 
 /** Never throws: a file that cannot be read is a fault like any other. */
-export function loadSpeaker(path: string): LoadResult {
+export async function loadSpeaker(path: string): Promise<LoadResult> {
   const raw = readText(path);
   if (raw.fault !== undefined) return { loaded: undefined, faults: [raw.fault], paths: [path] };
-  const yaml = readYaml(path, raw.text);
-  if (yaml.fault !== undefined) return { loaded: undefined, faults: [yaml.fault], paths: [path] };
+  const yaml = await readYamlText(raw.text);
+  if (yaml.fault !== undefined) return { loaded: undefined, faults: [`${path}: ${yaml.fault}`], paths: [path] };
   const { file, faults } = readSpeakerFile(yaml.value);
   if (file === undefined)
     return {
@@ -68,15 +68,6 @@ function readText(path: string): Text {
     return { text: readFileSync(path, 'utf8') };
   } catch (error) {
     return { fault: `${path}: ${error instanceof Error ? error.message : error}` };
-  }
-}
-
-function readYaml(path: string, text: string): { readonly value?: unknown; readonly fault?: string } {
-  try {
-    return { value: parseYaml(text) };
-  } catch (error) {
-    if (error instanceof YamlError) return { fault: `${path}: ${error.message}` };
-    throw error;
   }
 }
 

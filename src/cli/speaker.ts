@@ -39,7 +39,7 @@ touched, and a file with faults leaves everything as it was.
   async run({ options, streams, signal }) {
     keepHeapSmall();
     if (options.config === undefined) throw new CommandError('which file? name it with --config');
-    const first = loadSpeaker(options.config);
+    const first = await loadSpeaker(options.config);
     if (first.loaded === undefined) throw new CommandError(first.faults.join('\nherald: '));
     const level = logLevels.find(each => each === options['log-level']) ?? 'info';
     const log = createLog({ level, pretty: streams.isTerminal });
@@ -81,6 +81,7 @@ class Running {
   readonly #log: Log;
   #paths: readonly string[];
   #fingerprint: string;
+  #loading: Promise<void> = Promise.resolve();
 
   constructor(
     path: string,
@@ -112,10 +113,15 @@ class Running {
     if (fingerprint(this.#paths) !== this.#fingerprint) this.reload();
   }
 
+  /** One after the other. */
   reload(): void {
+    this.#loading = this.#loading.then(() => this.#load());
+  }
+
+  async #load(): Promise<void> {
     // Taken before reading: what changes meanwhile is seen the next time.
     const before = fingerprint(this.#paths);
-    const { loaded, faults, paths } = loadSpeaker(this.#path);
+    const { loaded, faults, paths } = await loadSpeaker(this.#path);
     this.#fingerprint = paths.length === this.#paths.length ? before : fingerprint(paths);
     this.#paths = paths;
     for (const fault of faults) this.#log.error('configuration refused, the running one stays', { fault });
