@@ -24,7 +24,7 @@ import type { NetlinkThread } from './netlink-thread.ts';
 import { nowhere } from './rtnetlink-routes.ts';
 
 /** So much at a time on the main thread: a few milliseconds. */
-const routesPerSlice = 8192;
+const routesPerSlice = 4096;
 const valuesPerSlice = 512;
 
 const mainTable: KernelRoutesOptions = { table: 254, rulePriority: 0 };
@@ -134,7 +134,7 @@ export class NetlinkRoutes implements KernelRoutes {
         ...nothing,
         groups: slice.map((group): NumberedGroup => ({ ...group, id: this.#numbers.of(group.name) })),
       };
-    yield* this.#routeChanges(before.routes, after.routes);
+    if (before.routes !== after.routes) yield* this.#routeChanges(before.routes, after.routes);
     const groupsGone = groups.gone.map(group => this.#numbers.take(group.name));
     const ends = diffValues(before.overlay?.ends ?? [], after.overlay?.ends ?? [], end => end.mac.value);
     for (const slice of slices<OverlayEnd>(ends.changed)) yield { ...nothing, ends: slice };

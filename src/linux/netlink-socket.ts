@@ -28,10 +28,11 @@ const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 /** Dumps obey the table, the protocol and the link they name. */
 const NETLINK_GET_STRICT_CHK = 12;
+const EINVAL = 22;
 const ENOBUFS = 105;
 
 const receiveBytes = 256 * 1024;
-const queueBytes = 4 * 1024 * 1024;
+const queueBytesDefault = 4 * 1024 * 1024;
 /** A set that changes faster than it can be read is read as it comes after so many tries. */
 const dumpTriesMax = 5;
 
@@ -51,18 +52,18 @@ export class NetlinkSocket {
   #seq = 0;
   #port = 0;
 
-  /** Throws SystemError. `groups` are RTNLGRP_ numbers to hear of. */
-  constructor(libc: Libc, groups: readonly number[] = []) {
+  /** Throws SystemError. `groups` are RTNLGRP_ numbers to hear of; those that the kernel does not know are silent. */
+  constructor(libc: Libc, groups: readonly number[] = [], queueBytes = queueBytesDefault) {
     this.#libc = libc;
     this.fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
     new DataView(this.#kernel.buffer).setUint16(0, AF_NETLINK, little);
     try {
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
         libc.setsockopt(this.fd, SOL_NETLINK, option, int(1));
-      this.#setQueue(SO_RCVBUFFORCE, SO_RCVBUF);
-      this.#setQueue(SO_SNDBUFFORCE, SO_SNDBUF);
+      this.#setQueue(SO_RCVBUFFORCE, SO_RCVBUF, queueBytes);
+      this.#setQueue(SO_SNDBUFFORCE, SO_SNDBUF, queueBytesDefault);
       libc.bind(this.fd, this.#kernel);
-      for (const group of groups) libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int(group));
+      for (const group of groups) this.#join(group);
     } catch (error) {
       libc.close(this.fd);
       throw error;
@@ -156,6 +157,14 @@ export class NetlinkSocket {
     }
   }
 
+  #join(group: number): void {
+    try {
+      this.#libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int(group));
+    } catch (error) {
+      if (!(error instanceof SystemError && error.errno === EINVAL)) throw error;
+    }
+  }
+
   /** Only what the kernel itself sent. */
   #receive(): Uint8Array | undefined {
     for (;;) {
@@ -165,7 +174,7 @@ export class NetlinkSocket {
     }
   }
 
-  #setQueue(forced: number, plain: number): void {
+  #setQueue(forced: number, plain: number, queueBytes: number): void {
     try {
       this.#libc.setsockopt(this.fd, SOL_SOCKET, forced, int(queueBytes));
     } catch {

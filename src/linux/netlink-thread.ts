@@ -13,6 +13,8 @@ export interface NetlinkWork {
   readonly namespace: string | undefined;
   /** What marks our own routes (rtm_protocol). */
   readonly protocol: number;
+  /** Room for events that nobody has read yet. */
+  readonly queueBytes: number | undefined;
 }
 
 export type ToNetlink = ToRoutes;
@@ -37,6 +39,7 @@ export interface RoutesListener {
 export interface NetlinkThreadOptions {
   readonly namespace?: string;
   readonly protocol?: number;
+  readonly queueBytes?: number;
 }
 
 export class NetlinkThread {
@@ -46,8 +49,8 @@ export class NetlinkThread {
   #facts: HostFacts | undefined;
   #failure: Error | undefined;
 
-  constructor(libc: Libc, { namespace, protocol = heraldProtocol }: NetlinkThreadOptions = {}) {
-    const work: NetlinkWork = { namespace, protocol };
+  constructor(libc: Libc, { namespace, protocol = heraldProtocol, queueBytes }: NetlinkThreadOptions = {}) {
+    const work: NetlinkWork = { namespace, protocol, queueBytes };
     this.#worker = new BlockingWorker(libc, workerEntry('nl-worker', import.meta.url), work, {
       message: message => this.#message(message),
       failed: error => this.#fail(error),

@@ -12,7 +12,7 @@ import { RtnetlinkEvents } from './rtnetlink-events.ts';
 const libc = await loadLibc();
 const reins = new WorkerReins<ToNetlink, FromNetlink>(libc);
 
-function main({ namespace, protocol }: NetlinkWork): void {
+function main({ namespace, protocol, queueBytes }: NetlinkWork): void {
   if (namespace !== undefined) enterNamespace(namespace);
   const routes = new KernelRoutesWork(libc, protocol, answer => reins.post(answer));
   const events = new RtnetlinkEvents(
@@ -23,6 +23,7 @@ function main({ namespace, protocol }: NetlinkWork): void {
       concerns: message => routes.concerns(message),
       stirred: (stir, facts) => routes.stirred(stir, facts),
     },
+    queueBytes,
   );
   const epoll = libc.epoll();
   const ready = new Int32Array(2);

@@ -8,9 +8,25 @@ import { sameValue } from '../net/equal.ts';
 import { type Libc, SystemError } from './libc.ts';
 import { little, NetlinkMessage, NetlinkWriter, NLM_F_REPLACE } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
-import { askAddresses, askLinks, askRoutes, groups, RT_TABLE_MAIN, RTM_DELROUTE, RTM_NEWROUTE } from './rtnetlink.ts';
+import {
+  askAddresses,
+  askLinks,
+  askRoutes,
+  type GatewaysOf,
+  groups,
+  RT_TABLE_MAIN,
+  RTM_DELROUTE,
+  RTM_NEWROUTE,
+} from './rtnetlink.ts';
 import { HostTable } from './rtnetlink-host.ts';
-import { RTM_DELNEXTHOP, RTM_NEWNEXTHOP } from './rtnetlink-routes.ts';
+import {
+  askNextHops,
+  decodeNextHop,
+  type ListedNextHop,
+  RTM_DELNEXTHOP,
+  RTM_NEWNEXTHOP,
+  routeProtocol,
+} from './rtnetlink-routes.ts';
 import { attachFilter, type FilterStep } from './socket-filter.ts';
 
 /** Told when nothing more came for so long, and at the latest so long after the first. */
@@ -48,6 +64,7 @@ export class RtnetlinkEvents {
   readonly table = new HostTable();
   readonly #asking: NetlinkSocket;
   readonly #writer = new NetlinkWriter(1024);
+  readonly #own: OwnChanges;
   readonly #handlers: EventHandlers;
   #told: HostFacts | undefined;
   #isInterfered = false;
@@ -60,11 +77,12 @@ export class RtnetlinkEvents {
   #isPending = true;
 
   /** Throws SystemError where netlink cannot be opened. Of routes, the loss of our own matters. */
-  constructor(libc: Libc, own: OwnChanges, handlers: EventHandlers) {
+  constructor(libc: Libc, own: OwnChanges, handlers: EventHandlers, queueBytes?: number) {
+    this.#own = own;
     this.#handlers = handlers;
     this.#asking = new NetlinkSocket(libc);
     const { link, ipv4Address, ipv6Address, ipv4Route, ipv6Route, nextHop } = groups;
-    this.socket = new NetlinkSocket(libc, [link, ipv4Address, ipv6Address, ipv4Route, ipv6Route, nextHop]);
+    this.socket = new NetlinkSocket(libc, [link, ipv4Address, ipv6Address, ipv4Route, ipv6Route, nextHop], queueBytes);
     attachFilter(libc, this.socket.fd, eventFilter(own));
   }
 
@@ -165,6 +183,7 @@ export class RtnetlinkEvents {
     this.#areRoutesDue = false;
   }
 
+  /** Those of others: a route of ours says nothing about what the host was given. */
   #listDefaults(family: 'ipv4' | 'ipv6'): void {
     const writer = this.#writer;
     const found: NetlinkMessage[] = [];
@@ -174,14 +193,37 @@ export class RtnetlinkEvents {
         (flags, seq) => askRoutes(writer, flags, seq, { family, table: RT_TABLE_MAIN, protocol: 0 }),
         () => found.splice(0),
         message => {
-          if (message.body[1] === 0) found.push({ ...message, body: message.body.slice() });
+          if (message.body[1] === 0 && routeProtocol(message) !== this.#own.protocol)
+            found.push({ ...message, body: message.body.slice() });
         },
       );
     } catch (error) {
       // A kernel without the family has no routes of it.
       if (!(error instanceof SystemError && [EAFNOSUPPORT, EOPNOTSUPP].includes(error.errno))) throw error;
     }
-    for (const message of found) this.table.list(message);
+    let objects: ReadonlyMap<number, ListedNextHop> | undefined;
+    const gatewaysOf: GatewaysOf = id => {
+      objects ??= this.#nextHops();
+      const each = objects.get(id);
+      if (each === undefined) return [];
+      return 'hop' in each ? [each.hop] : each.members.flatMap(member => gatewaysOf(member.id));
+    };
+    for (const message of found) this.table.list(message, gatewaysOf);
+  }
+
+  #nextHops(): ReadonlyMap<number, ListedNextHop> {
+    const writer = this.#writer;
+    const found = new Map<number, ListedNextHop>();
+    this.#asking.dump(
+      writer,
+      (flags, seq) => askNextHops(writer, flags, seq),
+      () => found.clear(),
+      message => {
+        const each = decodeNextHop(message);
+        if (each !== undefined) found.set(each.id, each);
+      },
+    );
+    return found;
   }
 }
 

@@ -11,6 +11,7 @@ import {
   decodeAddress,
   decodeDefaultRoutes,
   decodeLink,
+  type GatewaysOf,
   type LinkRecord,
   RTM_DELADDR,
   RTM_DELLINK,
@@ -61,8 +62,8 @@ export class HostTable {
   }
 
   /** A message of a dump. */
-  list(message: NetlinkMessage): void {
-    if (message.type === RTM_NEWROUTE) this.#defaults.push(...decodeDefaultRoutes(message));
+  list(message: NetlinkMessage, gatewaysOf?: GatewaysOf): void {
+    if (message.type === RTM_NEWROUTE) this.#defaults.push(...decodeDefaultRoutes(message, gatewaysOf));
     else this.hear(message);
   }
 

@@ -12,7 +12,17 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from './netlink.ts';
-import { AF_INET, AF_INET6, familyOf, numberOf, RTM_DELROUTE, RTM_NEWROUTE, RTMSG, RTN_UNICAST } from './rtnetlink.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  familyOf,
+  numberOf,
+  RTA_NH_ID,
+  RTM_DELROUTE,
+  RTM_NEWROUTE,
+  RTMSG,
+  RTN_UNICAST,
+} from './rtnetlink.ts';
 
 export const RTM_NEWNEXTHOP = 104;
 export const RTM_DELNEXTHOP = 105;
@@ -28,7 +38,6 @@ const RTNH_F_ONLINK = 4;
 const RTA_DST = 1;
 const RTA_PRIORITY = 6;
 const RTA_TABLE = 15;
-const RTA_NH_ID = 30;
 const RTN_UNREACHABLE = 7;
 const RT_SCOPE_NOWHERE = 255;
 

@@ -56,6 +56,7 @@ const RTA_PRIORITY = 6;
 const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
 const RTA_VIA = 18;
+export const RTA_NH_ID = 30;
 const RTNEXTHOP = 8;
 
 export interface LinkRecord {
@@ -156,24 +157,34 @@ export function decodeAddress({ body }: NetlinkMessage): AddressRecord | undefin
 
 export const RTMSG = 12;
 
+/** Gateways of a next hop or a group of them, by number. */
+export type GatewaysOf = (id: number) => readonly { readonly gateway: IpAddress; readonly index: number }[];
+
 /** Its next hops if it is a default route of the main table with a gateway; otherwise none. */
-export function decodeDefaultRoutes({ body }: NetlinkMessage): readonly DefaultRouteRecord[] {
+export function decodeDefaultRoutes(
+  { body }: NetlinkMessage,
+  gatewaysOf: GatewaysOf = () => [],
+): readonly DefaultRouteRecord[] {
   const family = familyOf(body[0]);
   if (body.length < RTMSG || family === undefined || body[1] !== 0 || body[7] !== RTN_UNICAST) return [];
   let table = body[4] ?? 0;
   let metric = 0;
   let index = 0;
   let gateway: IpAddress | undefined;
-  const more: { gateway: IpAddress; index: number }[] = [];
+  let nextHop = 0;
+  const more: { readonly gateway: IpAddress; readonly index: number }[] = [];
   Attributes.walk(body, RTMSG, (type, value) => {
     if (type === RTA_TABLE) table = Attributes.u32(value);
     else if (type === RTA_PRIORITY) metric = Attributes.u32(value);
+    else if (type === RTA_NH_ID) nextHop = Attributes.u32(value);
     else if (type === RTA_OIF) index = Attributes.u32(value);
     else if (type === RTA_GATEWAY || type === RTA_VIA) gateway = decodeGateway(type, value, family);
     else if (type === RTA_MULTIPATH) more.push(...decodeMultipath(value, family));
   });
   if (table !== RT_TABLE_MAIN) return [];
   if (gateway !== undefined) more.push({ gateway, index });
+  // Routes by next hop objects show their gateways only while net.ipv4.nexthop_compat_mode is on.
+  if (more.length === 0 && nextHop !== 0) more.push(...gatewaysOf(nextHop));
   // Whoever asks for the default router of a family wants it in that family.
   return more.filter(each => each.gateway.family === family).map(each => ({ ...each, metric }));
 }

@@ -7,6 +7,7 @@ import { NetlinkThread } from '../../src/linux/netlink-thread.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Mac } from '../../src/net/mac.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
+import type { Clock } from '../../src/runtime/ports.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { type Namespace, Net, namespacesMissing } from '../support/netns.ts';
 import { recordingLog } from '../support/recording-log.ts';
@@ -19,12 +20,12 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-function begin(namespace: string | undefined, clock = systemClock) {
+function begin(namespace: string, clock: Clock = systemClock, queueBytes = 4 * 1024 * 1024) {
   const told: { readonly facts: HostFacts; readonly atMs: number }[] = [];
   const log = recordingLog();
   const changed = () => void told.push({ facts: watch.facts, atMs: performance.now() });
   const watch = new HostWatch({ clock, log, changed });
-  const thread = new NetlinkThread(libc, namespace === undefined ? {} : { namespace: `/run/netns/${namespace}` });
+  const thread = new NetlinkThread(libc, { namespace: `/run/netns/${namespace}`, queueBytes });
   ends.push(() => thread.close());
   ends.push(() => watch.close());
   return { watch, thread, log, told };
@@ -43,9 +44,9 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
   afterAll(() => net.close());
   let count = 0;
 
-  async function watched(): Promise<{ in: Namespace; facts: () => HostFacts; told: () => number }> {
+  async function watched(queueBytes?: number): Promise<{ in: Namespace; facts: () => HostFacts; told: () => number }> {
     const namespace = net.namespace(`host${count++}`);
-    const { watch, thread, told } = begin(namespace.name);
+    const { watch, thread, told } = begin(namespace.name, systemClock, queueBytes);
     await watch.listen(thread);
     return { in: namespace, facts: () => watch.facts, told: () => told.length };
   }
@@ -137,6 +138,36 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
     expect(told()).toBeLessThan(1000);
   });
 
+  it('what the kernel had to drop (ENOBUFS) is listed again', async () => {
+    // As small as the kernel makes it, which holds one event or two.
+    const { in: namespace, facts } = await watched(1);
+    const lines = Array.from({ length: 500 }, (_, i) => `addr add 10.${i >> 8}.${i & 255}.1/32 dev lo`);
+    namespace.run('sh', '-c', `echo '${lines.join('\n')}' | ip -batch -`);
+    await eventually('all of them', () => addresses(link(facts(), 'lo')).length >= 501);
+    namespace.ip('addr', 'flush', 'dev', 'lo');
+    await eventually('none of them', () => addresses(link(facts(), 'lo')).length === 0);
+  });
+
+  it('a default route by a group of next hop objects, whatever nexthop_compat_mode says, but not one of ours', async () => {
+    const { in: namespace, facts } = await watched();
+    namespace.ip('link', 'add', 'va', 'type', 'veth', 'peer', 'vb');
+    for (const each of ['va', 'vb']) namespace.ip('link', 'set', each, 'up');
+    namespace.ip('addr', 'add', '192.0.2.1/24', 'dev', 'va');
+    for (const id of ['1', '2']) namespace.ip('nexthop', 'add', 'id', id, 'via', `192.0.2.25${id}`, 'dev', 'va');
+    namespace.ip('nexthop', 'add', 'id', '3', 'group', '1/2');
+    for (const mode of ['0', '1']) {
+      namespace.run('sysctl', '-qw', `net.ipv4.nexthop_compat_mode=${mode}`);
+      namespace.ip('route', 'add', 'default', 'nhid', '3', 'metric', '5');
+      namespace.ip('route', 'add', 'default', 'via', '192.0.2.9', 'proto', '174', 'metric', '6');
+      const shown = () =>
+        facts().defaultRoutes.map(each => `${IpAddress.format(each.gateway)} ${each.link} ${each.metric}`);
+      await eventually('both gateways', () => shown().length === 2);
+      expect(shown()).toEqual(['192.0.2.251 va 5', '192.0.2.252 va 5']);
+      for (const metric of ['5', '6']) namespace.ip('route', 'del', 'default', 'metric', metric);
+      await eventually('none', () => shown().length === 0);
+    }
+  });
+
   it('routes that others write in masses are not worth a word', async () => {
     const { in: namespace, facts, told } = await watched();
     const before = told();
@@ -151,7 +182,7 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
 describe('a thread that cannot work', () => {
   it('is said, and the host is looked at again and again instead', async () => {
     const clock = new ManualClock();
-    const { watch, thread, log } = begin('no-such-namespace', clock as never);
+    const { watch, thread, log } = begin('no-such-namespace', clock);
     await watch.listen(thread);
     expect(log.lines.map(({ event, fields }) => [event, fields['detail']])).toEqual([
       [
