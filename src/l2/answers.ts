@@ -8,7 +8,7 @@ import type { Mac } from '../net/mac.ts';
 import type { OwnedRow } from './address-table.ts';
 import { arpProbe, gratuitousArp } from './arp.ts';
 import type { Holding, Place } from './group-claims.ts';
-import { ndpProbe, unsolicitedAdvertisement } from './ndp.ts';
+import { ndpQuestion, unsolicitedAdvertisement } from './ndp.ts';
 import type { OwnershipLink } from './ownership-event.ts';
 import type { Heard } from './responder.ts';
 import { Schedule } from './schedule.ts';
@@ -165,7 +165,7 @@ export class Answers {
       if (asking !== undefined && nowMs >= asking.askMs) {
         asking.askMs = nowMs + ASK_MS;
         this.#send(answer, frames, (mac, address) => [
-          address.family === 'ipv4' ? arpProbe(mac, address) : ndpProbe(mac, address),
+          address.family === 'ipv4' ? arpProbe(mac, address) : ndpQuestion(mac, address),
         ]);
       }
       if (listens || nowMs < answer.schedule.nextMs) continue;

@@ -149,7 +149,7 @@ export class GroupClaims {
     const limbo = record !== undefined && this.#standing.isLimbo(record) && record.node === this.#config.node;
     // Rule 3: what the process before let go of counts once this one says so too, or takes it back.
     if (limbo && group?.eligible !== true) {
-      this.#write(name, { ...this.#released(record, name, group, nowMs), addresses: record.addresses }, claimant);
+      this.#write(name, this.#released(record, name, group, nowMs), claimant);
       return 'waiting-for-view';
     }
     if (group === undefined) {
@@ -179,13 +179,14 @@ export class GroupClaims {
     const texts = textsOf(group);
     const others = texts.flatMap(text => this.#standing.others(text, name));
     const ours = others.some(other => this.#isOurs(other.record));
-    const against = others.filter(({ record: each }) => !this.#isOurs(each));
+    const against = others.filter(({ record: each }) => !this.#isOfSession(each));
     const held = against
       .map(each => this.#standing.standing(each.record, each.name, nowMs))
       .filter(each => each.is === 'held');
     for (const each of held) this.#outlast(each, nowMs, claimant);
     if (held.length > 0 && !ours) {
       this.#freeSince.delete(name);
+      if (limbo && record !== undefined) this.#write(name, this.#released(record, name, group, nowMs), claimant);
       return 'address-held';
     }
     const sinceMs = this.#freeSince.get(name) ?? nowMs;
@@ -227,7 +228,7 @@ export class GroupClaims {
         // Rule 4.
         const held = this.#standing
           .others(text, name)
-          .filter(other => !this.#isOurs(other.record))
+          .filter(other => !this.#isOfSession(other.record))
           .map(other => this.#standing.standing(other.record, other.name, nowMs))
           .filter(each => each.is === 'held');
         if (held.length === 0) holding.cleared.add(text);
@@ -385,7 +386,12 @@ export class GroupClaims {
     claimant.put(name, { content: Ownership.write(name, next, ++this.#beat), base: this.#view.get(name).version });
   }
   #isOurs(record: Ownership): boolean {
-    return !record.released && record.session !== undefined && record.session === this.#session.id;
+    return !record.released && this.#isOfSession(record);
+  }
+
+  /** Nobody but this node can be answering by it. */
+  #isOfSession({ session }: Ownership): boolean {
+    return session !== undefined && session === this.#session.id;
   }
 }
 

@@ -22,7 +22,6 @@ export const IPV6 = { version: 14, payload: 18, nextHeader: 20, hopLimit: 21, so
 export const NDP = { type: 54, code: 55, checksum: 56, flags: 58, target: 62, options: 78 } as const;
 
 const allNodes: IpAddress = { family: 'ipv6', value: (0xff02n << 112n) | 1n };
-const unspecified: IpAddress = { family: 'ipv6', value: 0n };
 
 /** The solicited-node group of an address (RFC 4291 §2.7.1), which whoever answers for it has to be in. */
 export function solicitedNode(address: IpAddress): IpAddress {
@@ -82,17 +81,26 @@ export function unsolicitedAdvertisement(mac: Mac, address: IpAddress): Uint8Arr
   });
 }
 
-/** Whether anybody has the address, in the form of duplicate address detection: the answer goes to all nodes. */
-export function ndpProbe(mac: Mac, address: IpAddress): Uint8Array {
+/**
+ * Whether anybody has the address: a solicitation such as a host sends it, since a responder inside the kernel answers
+ * only these, from the link-local address that RFC 4291 derives from the MAC (§2.5.6, appendix A).
+ */
+export function ndpQuestion(mac: Mac, address: IpAddress): Uint8Array {
   const group = solicitedNode(address);
   return ndpFrame(Mac.ofMulticast(group), mac, {
     type: NEIGHBOUR_SOLICITATION,
-    source: unspecified,
+    source: linkLocalOf(mac),
     destination: group,
     flags: 0,
     target: address,
-    linkOption: undefined,
+    linkOption: mac,
   });
+}
+
+function linkLocalOf(mac: Mac): IpAddress {
+  const value = BigInt(mac.value);
+  const id = ((value >> 24n) << 40n) | 0xff_fe00_0000n | (value & 0xff_ffffn);
+  return { family: 'ipv6', value: (0xfe80n << 112n) | (id ^ (1n << 57n)) };
 }
 
 /**

@@ -4,8 +4,10 @@
  * kernel: the strictest case for one owner.
  */
 import { AddressTable, type RowMode } from '../../src/l2/address-table.ts';
+import { ARP_REQUEST, readArp } from '../../src/l2/arp.ts';
 import { isHeard } from '../../src/l2/drop.ts';
 import type { LeaseContent, SeenLease } from '../../src/l2/lease-record.ts';
+import { NDP, NEIGHBOUR_SOLICITATION } from '../../src/l2/ndp.ts';
 import { AddressOwnership } from '../../src/l2/ownership.ts';
 import type {
   L2Group,
@@ -304,8 +306,10 @@ export class SimNode {
 
   receive(frame: Uint8Array): void {
     if (!this.linkUp) return;
-    if (this.frozen) this.world.deafMs = this.world.nowMs;
-    if (!this.alive || this.frozen) return;
+    const deaf = !this.alive || this.frozen;
+    if (deaf) this.world.deafMs = this.world.nowMs;
+    // What is pinned in the kernel answers questions by itself, and hears nothing.
+    if (deaf && !isQuestion(frame)) return;
     const result = respond(this.table, this.#link, frame, frame.length, this.bootMs, this.#out);
     if (result > 0) this.world.transmit(this, this.#out.slice(0, result));
     else if (isHeard(result)) this.tell({ kind: 'heard', heard: readHeard(this.#link, frame, result) });
@@ -432,6 +436,12 @@ export class SimNode {
     if (effect.kind === 'put') return store.put(effect.lease, effect.resourceVersion);
     return store.remove(effect.name, effect.resourceVersion) ? '' : undefined;
   }
+}
+
+function isQuestion(frame: Uint8Array): boolean {
+  if (frame.length > 60) return frame[NDP.type] === NEIGHBOUR_SOLICITATION;
+  const { operation, senderIp, targetIp } = readArp(frame);
+  return operation === ARP_REQUEST && !IpAddress.equals(senderIp, targetIp);
 }
 
 /** 10.0.0.0/16 for even numbers, 2001:db8::/96 for odd ones. */
