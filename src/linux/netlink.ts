@@ -72,22 +72,26 @@ export class NetlinkWriter {
   }
 
   u8(value: number): this {
-    this.#bytes[this.#grow(1)] = value;
+    const at = this.#grow(1);
+    this.#bytes[at] = value;
     return this;
   }
 
   u16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value, little);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value, little);
     return this;
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value, little);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value, little);
     return this;
   }
 
   put(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length);
+    this.#bytes.set(bytes, at);
     return this;
   }
 
@@ -137,6 +141,7 @@ export class NetlinkWriter {
     return this;
   }
 
+  /** Before `#bytes` or `#view` are looked at: both may be others afterwards. */
   #grow(more: number): number {
     const at = this.#length;
     if (at + more > this.#bytes.length) {
