@@ -6,8 +6,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { loadLibc } from '../src/linux/libc.ts';
@@ -23,6 +23,8 @@ const pauseMs = 0.3;
 /** The prober goes ahead of everything else; what else runs here has its time between. */
 const breathMs = 40;
 const floodMs = isQuick ? 300 : 1500;
+/** Of 5 ms each, before a round is made all the same. */
+const quietTriesMax = isQuick ? 50 : 400;
 /** Questions before anything is timed: the answerer's code is compiled by then. */
 const warmUp = isQuick ? 2000 : 10_000;
 
@@ -83,6 +85,7 @@ async function run(): Promise<void> {
         for (const way of answerers) {
           const { bench, question } = ways[way];
           const key = `${form} ${way} ${state}`;
+          if (state === 'rest') await quiet();
           took.set(key, [...(took.get(key) ?? []), bench.probers[form].ask(question[form], samples, pauseMs)]);
           await delay(breathMs);
         }
@@ -139,6 +142,15 @@ function connect(node: Namespace, asker: Namespace, link: string, subnet: number
   };
 }
 
+/** Waits for a moment in which nothing else wants to run here; not for ever. */
+async function quiet(): Promise<void> {
+  const running = () => Number(/^procs_running (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1]);
+  for (let [tries, calm] = [0, 0]; tries < quietTriesMax && calm < 4; tries++) {
+    await delay(5);
+    calm = running() <= 1 ? calm + 1 : 0;
+  }
+}
+
 function macOf(namespace: Namespace, link: string): string {
   return /link\/ether (\S+)/.exec(namespace.ip('link', 'show', 'dev', link))?.[1] ?? '';
 }
@@ -151,7 +163,7 @@ async function tell(child: ChildProcess, what: 'rest' | 'stall'): Promise<void> 
 /** Rejects when it says something else: why it cannot. */
 async function answered(child: ChildProcess, what: string): Promise<void> {
   const [told] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
-  if (told !== what) throw new Error(String(told));
+  if (told !== what) throw new Error(typeof told === 'string' ? told : `the responder ended with ${told}`);
 }
 
 function report(
@@ -174,7 +186,7 @@ function report(
       ]);
     }
   console.log(
-    `latency in us, ${rounds} rounds of ${samples} questions ${pauseMs} ms apart; stall: the responder's main thread`,
+    `latency in us, ${rounds} rounds of ${samples} questions ${pauseMs} ms apart, load average ${loadavg()[0]?.toFixed(1)}; stall: the responder's main thread`,
   );
   const kernel = latency('ARP kernel rest').p50Us;
   const idle = latency('ARP socket rest');
