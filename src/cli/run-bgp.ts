@@ -1,4 +1,5 @@
 /** The agent's BGP part of `herald run`: sockets, the host as it looks, and what people may ask about both. */
+import type { DesiredInstance } from '../control/desired.ts';
 import type { HostFacts } from '../control/settings.ts';
 import { HostWatch } from '../linux/host-facts.ts';
 import { loadLibc } from '../linux/libc.ts';
@@ -16,6 +17,8 @@ export interface BgpPart {
   readonly host: () => HostFacts;
   readonly lane: Lane<Desired>;
   readonly target: BgpTarget;
+  /** The thread for netlink, for whoever else writes routes. */
+  readonly netlink: NetlinkThread;
   readonly routes: Routes;
   readonly samples: () => readonly Sample[];
   /** Before the store is closed, after the last pass. */
@@ -30,10 +33,14 @@ export interface BgpEnv {
   readonly metrics: Metrics;
   /** The host changed: another pass is due. */
   readonly wake: () => void;
+  /** Told when what peers say may have become different; often. */
+  readonly heard?: () => void;
+  /** What instances announce besides what objects ask for. */
+  readonly besides?: (instances: readonly DesiredInstance[]) => readonly DesiredInstance[];
 }
 
 export async function startBgp(env: BgpEnv): Promise<BgpPart> {
-  const { clock, wake } = env;
+  const { clock, wake, besides } = env;
   const libc = await loadLibc();
   const target = new BgpTarget({ ...env, random: Math.random, transport: () => new TcpTransport(libc, clock) });
   const netlink = new NetlinkThread(libc);
@@ -41,8 +48,14 @@ export async function startBgp(env: BgpEnv): Promise<BgpPart> {
   await watch.listen(netlink);
   return {
     host: () => watch.facts,
-    lane: lane(target, (desired: Desired) => desired.node?.bgp),
+    lane: lane(target, (desired: Desired) => {
+      const wanted = desired.node?.bgp;
+      return wanted === undefined || besides === undefined
+        ? wanted
+        : { ...wanted, instances: besides(wanted.instances) };
+    }),
     target,
+    netlink,
     routes: speakerRoutes(() => target.shown(), clock),
     samples: () => target.samples(),
     async stop(how) {

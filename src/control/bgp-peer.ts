@@ -16,6 +16,7 @@ import { Family as BgpFamily } from '../bgp/family.ts';
 import { Policy } from '../bgp/policy.ts';
 import type { Family, IpAddress } from '../net/ip.ts';
 import type { PeerPlan } from './bgp-plan.ts';
+import { podImportPolicy } from './mesh-bgp.ts';
 import { Refusal } from './reason.ts';
 import type { ControlSettings } from './settings.ts';
 
@@ -45,7 +46,7 @@ export function planPeer(input: PeerInput, snapshot: Snapshot, settings: Control
   const refusals = ignored.length === 0 ? [] : [Refusal.of('family-without-effect', ignored.join(', '))];
   const secret = password(input.authSecretRef, snapshot, settings);
   if (secret.refusal !== undefined) return unplanned(base, 'keep', [...refusals, secret.refusal]);
-  return { ...base, state: 'run', config: peerConfig(input, families), password: secret.password, refusals };
+  return { ...base, state: 'run', config: peerConfig(input, families, settings), password: secret.password, refusals };
 }
 
 /** A peer that is not configured now, and why. */
@@ -94,7 +95,7 @@ function isUsablePassword(octets: Uint8Array): boolean {
   }
 }
 
-function peerConfig(input: PeerInput, families: readonly Family[]): PeerConfig {
+function peerConfig(input: PeerInput, families: readonly Family[], { podImport }: ControlSettings): PeerConfig {
   const { timers, gracefulRestart, remote } = input;
   const internal = input.asn === input.localAsn;
   const overIpv6 = remote.kind === 'interface' || (remote.kind === 'address' && remote.address.family === 'ipv6');
@@ -126,7 +127,7 @@ function peerConfig(input: PeerInput, families: readonly Family[]): PeerConfig {
     nextHop: 'default',
     enforceFirstAs: true,
     allowOwnAs: 0,
-    import: Policy.none,
+    import: podImportPolicy(podImport),
     export: Policy.originated,
     gracefulShutdown: false,
   };

@@ -5,6 +5,7 @@
 import type { Family, IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Prefix } from '../net/prefix.ts';
+import type { PodImport } from './mesh-bgp.ts';
 
 /** Who hands out pod addresses, which says where a node's PodCIDRs are written. */
 export type PodIpam = 'kubernetes' | 'cluster-pool' | 'multi-pool' | 'cluster-pool-v2beta';
@@ -19,6 +20,8 @@ export interface ControlSettings {
   readonly secretsNamespace: string;
   /** Where Herald's own Leases are: those of nodes that announce on local networks. */
   readonly leaseNamespace: string;
+  /** Which routes are taken from BGP peers, for pods. */
+  readonly podImport: PodImport;
   /** Router IDs for nodes that nobody gave one: the node's own, or the operator hands them out from this pool. */
   readonly routerIdPool: Prefix | undefined;
 }
@@ -29,6 +32,7 @@ export const controlDefaults: ControlSettings = {
   ipam: 'kubernetes',
   secretsNamespace: 'kube-system',
   leaseNamespace: 'kube-system',
+  podImport: { ranges: [], defaultRoute: false },
   routerIdPool: undefined,
 };
 

@@ -17,6 +17,8 @@ export interface ChannelLimits {
   readonly keepaliveTimeoutMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
+  /** A connection that lasted this long was a good one: the next failure is the first again. */
+  readonly stableMs: number;
   /** Calls a second in the long run, and at once after a rest. */
   readonly callsPerSecond: number;
   readonly callsBurst: number;
@@ -32,6 +34,7 @@ export const channelDefaults: ChannelLimits = {
   keepaliveTimeoutMs: 25_000,
   backoffMinMs: 100,
   backoffMaxMs: 15_000,
+  stableMs: 5_000,
   callsPerSecond: 20,
   callsBurst: 100,
   answerOctetsMax: 16 * 1024 * 1024,
@@ -61,6 +64,8 @@ export class Channel {
   /** They outlive their client unless they are ended. */
   readonly #streams = new Set<ClientDuplexStream<object, object>>();
   #connected = false;
+  /** When this connection gave its first answer. */
+  #answeredMs: number | undefined;
   #next = 0;
   #inARow = 0;
   #notBeforeMs = 0;
@@ -142,7 +147,9 @@ export class Channel {
   checked(header: Header | null): Header {
     if (header === null || header.cluster_id === '0') throw new ClusterChanged('an answer without a header');
     this.#connected = true;
-    this.#inARow = 0;
+    const nowMs = this.clock.nowMs();
+    this.#answeredMs ??= nowMs;
+    if (nowMs - this.#answeredMs >= this.limits.stableMs) this.#inARow = 0;
     if (this.#clusterId !== undefined && this.#clusterId !== header.cluster_id) {
       this.#clusterId = header.cluster_id;
       throw new ClusterChanged('it is another etcd cluster than before');
@@ -296,6 +303,7 @@ export class Channel {
     const open = this.#open;
     this.#open = undefined;
     this.#connected = false;
+    this.#answeredMs = undefined;
     this.#token = undefined;
     for (const stream of this.#streams) stream.cancel();
     this.#streams.clear();

@@ -22,6 +22,8 @@ export interface MirrorLimits {
   readonly progressMs: number;
   /** How often all is read again although nothing broke. */
   readonly relistMs: number;
+  /** How often the gate is asked again. */
+  readonly gateMs: number;
   /** After something that more patience does not mend. */
   readonly hopelessMs: number;
 }
@@ -31,6 +33,7 @@ export const mirrorDefaults: MirrorLimits = {
   pageMs: 10_000,
   progressMs: 5_000,
   relistMs: 15 * 60_000,
+  gateMs: 1_000,
   hopelessMs: 30_000,
 };
 
@@ -90,7 +93,7 @@ export class EtcdMirror implements Mirror {
         this.#listener.broken(failure);
         const isHopeless = failure.kind === 'denied' || failure.kind === 'too-many-keys';
         if (isHopeless) await this.#channel.sleep(this.#limits.hopelessMs, signal);
-        else if (failure.kind === 'not-there-yet') await this.#channel.sleep(this.#channel.limits.backoffMinMs, signal);
+        else if (failure.kind === 'not-there-yet') await this.#channel.sleep(this.#limits.gateMs, signal);
         else await this.#channel.rested(signal);
       }
     }

@@ -99,6 +99,12 @@ export class RemoteCluster {
     return true;
   }
 
+  /** Forgets the nodes that are not among these: all there are was read. True when the nodes changed. */
+  retain(suffixes: ReadonlySet<string>): boolean {
+    const gone = [...this.#nodes.keys()].filter(suffix => !suffixes.has(suffix));
+    return gone.map(suffix => this.delete(suffix)).length > 0;
+  }
+
   #accept(suffix: string, bytes: Uint8Array): PodNode | MeshRefusal {
     const record = NodeRecord.read(bytes);
     if ('reason' in record) return MeshRefusal.of(record.reason, `${shown(suffix)}: ${record.detail}`);

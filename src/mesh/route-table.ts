@@ -4,7 +4,7 @@
  * share the load. Refused is whatever would take over an address of this node, of its links, or that routes go through.
  */
 import { sameValue } from '../net/equal.ts';
-import { IpAddress } from '../net/ip.ts';
+import { type Family, IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import { PrefixMap } from '../net/prefix-map.ts';
 import { PodCluster, type PodNode } from './pod-node.ts';
@@ -47,6 +47,7 @@ export class PodRouteTable {
   #claims = new RouteClaims();
   #inputs: RouteInputs | undefined;
   #surroundings: Surroundings | undefined;
+  #underlay: Family | undefined;
   #routes = new PrefixMap<PodRoute>();
   #refused = new PrefixMap<number>();
   #overlaps = new PrefixMap<readonly OverlapFound[]>();
@@ -61,10 +62,12 @@ export class PodRouteTable {
       before !== undefined &&
       before.self === self &&
       before.own.id === own.id &&
+      selfOf(before)?.underlay.family === selfOf(inputs)?.underlay.family &&
       sameValue(before.links, links) &&
       sameValue(before.rules, rules) &&
       sameValue(ownCidrs(before), cidrs);
     this.#inputs = inputs;
+    this.#underlay = selfOf(inputs)?.underlay.family;
     if (!isSame) this.#surroundings = new Surroundings(links, cidrs, rules);
     let changed = false;
     for (const prefix of isSame ? touched : new Set([...touched, ...this.#claims.prefixes()]))
@@ -156,7 +159,9 @@ export class PodRouteTable {
       return MeshRefusal.of('not-learned');
     }
     const vtep = Vtep.of(node);
-    if (vtep === undefined) return MeshRefusal.of('no-node-address', node.name);
+    // One link has one kind of underlay, and that is ours.
+    if (vtep === undefined || vtep.underlay.family !== this.#underlay)
+      return MeshRefusal.of('no-node-address', node.name);
     return [{ way, gateway: Vtep.nextHop(vtep, family), vtep }];
   }
 
@@ -203,8 +208,18 @@ export class PodRouteTable {
   }
 }
 
-function ownCidrs({ own, self }: RouteInputs): readonly Prefix[] {
-  return own.nodes.find(node => node.name === self)?.podCidrs ?? [];
+function selfNode({ own, self }: RouteInputs): PodNode | undefined {
+  return own.nodes.find(node => node.name === self);
+}
+
+function ownCidrs(inputs: RouteInputs): readonly Prefix[] {
+  return selfNode(inputs)?.podCidrs ?? [];
+}
+
+/** Our own end of the overlay. */
+function selfOf(inputs: RouteInputs): Vtep | undefined {
+  const self = selfNode(inputs);
+  return self && Vtep.of(self);
 }
 
 /** The lower goes first. */

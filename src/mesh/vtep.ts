@@ -21,8 +21,12 @@ const fnvOffset = 0xcbf29ce484222325n;
 const fnvPrime = 0x100000001b3n;
 
 export const Vtep = {
-  /** Undefined for a node without an address. The first address counts, whatever family packets inside have. */
-  of({ addresses: [underlay] }: Pick<PodNode, 'addresses'>): Vtep | undefined {
+  /**
+   * Undefined for a node without an address. The first IPv4 address, or the first of all where there is none, whatever
+   * family packets inside have: so that both ends mean the same one.
+   */
+  of({ addresses }: Pick<PodNode, 'addresses'>): Vtep | undefined {
+    const underlay = addresses.find(address => address.family === 'ipv4') ?? addresses[0];
     return underlay && { underlay, mac: { value: firstOctets[underlay.family] + hostNumber(underlay) } };
   },
 

@@ -25,6 +25,7 @@ export interface BgpInstanceOptions {
   readonly leaveMs: number;
   readonly onEvent: (event: SpeakerEvent) => void;
   readonly onSent: () => void;
+  readonly onTurn?: (() => void) | undefined;
 }
 
 export class BgpInstance {
@@ -42,7 +43,7 @@ export class BgpInstance {
   readonly establishedMs = new Map<string, number>();
 
   constructor(desired: DesiredInstance, leaving: boolean, options: BgpInstanceOptions) {
-    const { transport, clock, log, random, restarting, onSent } = options;
+    const { transport, clock, log, random, restarting, onSent, onTurn } = options;
     const onEvent = (event: SpeakerEvent) => {
       if (event.kind === 'up') this.establishedMs.set(event.peer, clock.wallMs());
       else if (event.kind === 'down') this.establishedMs.delete(event.peer);
@@ -51,7 +52,7 @@ export class BgpInstance {
     this.#options = options;
     this.#desired = desired;
     this.speaker = new Speaker({ random, restarting });
-    this.#driver = new SpeakerDriver({ speaker: this.speaker, transport, clock, log, onEvent, onSent });
+    this.#driver = new SpeakerDriver({ speaker: this.speaker, transport, clock, log, onEvent, onSent, onTurn });
     this.#leaving = leaving;
     this.apply(desired, leaving);
   }

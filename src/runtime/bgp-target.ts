@@ -26,6 +26,8 @@ export interface BgpTargetOptions {
   readonly random: () => number;
   /** Sockets for one instance. */
   readonly transport: () => Transport;
+  /** Told when what peers say may have become different; often. */
+  readonly heard?: (() => void) | undefined;
   /** How long a node that takes no more traffic keeps its routes, as the last choice, before it withdraws them. */
   readonly leaveMs?: number;
 }
@@ -158,6 +160,7 @@ export class BgpTarget implements Target<NodeDesired['bgp'] | undefined> {
       leaveMs,
       onEvent: event => this.#happened(name, event),
       onSent: () => this.#sent(),
+      onTurn: this.#options.heard,
     });
   }
 

@@ -37,6 +37,8 @@ export interface SpeakerDriverOptions {
   readonly onEvent?: ((event: SpeakerEvent) => void) | undefined;
   /** Told when octets have been handed to sockets, once a turn. */
   readonly onSent?: (() => void) | undefined;
+  /** Told when a turn ends in which anything happened: routes may be others now. */
+  readonly onTurn?: (() => void) | undefined;
 }
 
 export class SpeakerDriver {
@@ -47,6 +49,7 @@ export class SpeakerDriver {
   readonly #words: SpeakerLog;
   readonly #onEvent: ((event: SpeakerEvent) => void) | undefined;
   readonly #onSent: (() => void) | undefined;
+  readonly #onTurn: (() => void) | undefined;
   readonly #connections = new Map<ConnectionId, Connection>();
   readonly #attempts = new Map<AttemptId, () => void>();
   /** Those with something to send and a socket that takes it, in the order they came. */
@@ -70,6 +73,7 @@ export class SpeakerDriver {
     this.#words = new SpeakerLog(options.log, options.clock);
     this.#onEvent = options.onEvent;
     this.#onSent = options.onSent;
+    this.#onTurn = options.onTurn;
   }
 
   configure(config: SpeakerConfig): void {
@@ -231,6 +235,7 @@ export class SpeakerDriver {
       for (const stream of this.#paused) stream.resume();
       this.#paused.clear();
       this.#setTimer();
+      this.#onTurn?.();
     });
   }
 

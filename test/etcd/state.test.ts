@@ -15,6 +15,7 @@ const quick = {
   callsBurst: 20_000,
   backoffMaxMs: 300,
   hopelessMs: 200,
+  gateMs: 50,
   progressMs: 300,
   certificatesMs: 100,
 };

@@ -1,0 +1,44 @@
+/** Where `herald run` has its mesh: BGP, which comes first, tells it things before it is there. */
+
+import type { MeshSettings } from './mesh-options.ts';
+import type { MeshEnv, MeshPart } from './mesh-run.ts';
+import type { BgpPart } from './run-bgp.ts';
+
+export interface MeshSlotEnv extends Omit<MeshEnv, 'settings' | 'host' | 'speakers' | 'netlink'> {
+  /** Undefined: there is no mesh. */
+  readonly settings: MeshSettings | undefined;
+  readonly agent: BgpPart | undefined;
+}
+
+export class MeshSlot {
+  #part: MeshPart | undefined;
+
+  get part(): MeshPart | undefined {
+    return this.#part;
+  }
+
+  /** What BGP is given for the mesh. */
+  bgp(wake: () => void) {
+    return {
+      wake: () => {
+        wake();
+        this.#part?.heard();
+      },
+      heard: () => this.#part?.heard(),
+      besides: (instances: Parameters<MeshPart['besides']>[0]) => this.#part?.besides(instances) ?? instances,
+    };
+  }
+
+  /** Nothing of the mesh is loaded where there is none. */
+  async fill({ settings, agent, ...env }: MeshSlotEnv): Promise<void> {
+    if (settings === undefined) return;
+    const { startMesh } = await import('./mesh-run.ts');
+    this.#part = await startMesh({
+      ...env,
+      settings,
+      host: () => agent?.host(),
+      speakers: () => agent?.target.shown() ?? [],
+      netlink: agent?.netlink,
+    });
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * The mesh of one process: our own nodes, other clusters' and what BGP taught us in; pod routes into the kernel and, from
+ * one process of the cluster, our state into our own etcd. A loop of its own, for it wakes to other things than the
+ * control plane does.
+ */
+import { type MeshNodes, ownClusterConfig } from '../control/mesh-nodes.ts';
+import type { HostFacts } from '../control/settings.ts';
+import { canaryValue } from '../mesh/canary.ts';
+import type { ClusterIdentity, ClustersMax } from '../mesh/cluster.ts';
+import { MeshKey } from '../mesh/key.ts';
+import type { PodCluster, PodNode } from '../mesh/pod-node.ts';
+import { type PodRoutes, PodRouteTable } from '../mesh/route-table.ts';
+import {
+  ClusterOverlap,
+  type GuardedAddress,
+  type LearnedRoute,
+  type RouteRules,
+  type RouteVerdict,
+} from '../mesh/routing.ts';
+import { Vtep } from '../mesh/vtep.ts';
+import { sameValue } from '../net/equal.ts';
+import { IpAddress } from '../net/ip.ts';
+import type { KernelRoutes, KernelRouting } from './kernel-routes.ts';
+import { type Lane, type LaneStatus, lane, ReconcileLoop } from './loop.ts';
+import { MeshKernel, type OverlayChoices } from './mesh-kernel.ts';
+import { MeshLearned, peerAddresses } from './mesh-learned.ts';
+import type { MeshPeers } from './mesh-peers.ts';
+import type { Published, SharedState } from './mesh-state.ts';
+import type { Campaign, Clock, Log, Store } from './ports.ts';
+import type { ShownSpeaker } from './speaker-views.ts';
+
+export interface MeshPlaneOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly node: string;
+  readonly own: ClusterIdentity;
+  readonly clustersMax: ClustersMax;
+  readonly nodes: MeshNodes;
+  readonly rules: RouteRules;
+  readonly overlay: OverlayChoices;
+  readonly host: () => HostFacts | undefined;
+  readonly speakers: () => readonly ShownSpeaker[];
+  /** Absent: nothing is routed here. */
+  readonly kernel: KernelRoutes | undefined;
+  readonly peers: MeshPeers | undefined;
+  /** Our own etcd; absent: nothing is published by this process. */
+  readonly ownState: SharedState | undefined;
+  /** Routes are not what they were. */
+  readonly changed: () => void;
+  /** How long routes of an earlier process wait for all that is to be known. */
+  readonly holdMs?: number;
+}
+
+interface MeshDesired {
+  readonly kernel: KernelRouting | undefined;
+  readonly published: Published | undefined;
+}
+
+const holdDefaultMs = 60_000;
+const none: PodRoutes = { routes: [], overlaps: [], refused: 0 };
+
+export class MeshPlane {
+  readonly #options: MeshPlaneOptions;
+  readonly #loop: ReconcileLoop<MeshDesired>;
+  readonly #table = new PodRouteTable();
+  readonly #learned = new MeshLearned();
+  readonly #kernel: MeshKernel;
+  #routes = none;
+  #nodes: readonly PodNode[] = [];
+  #values: ReadonlyMap<string, Uint8Array> = new Map();
+  #own: PodCluster;
+  #guarded: readonly GuardedAddress[] = [];
+  #published: Published | undefined;
+  #held = true;
+  #heldUntilMs = 0;
+  #campaign: Campaign | undefined;
+  #unsubscribe = () => {};
+  #saidOverlaps: readonly string[] = [];
+
+  constructor(options: MeshPlaneOptions) {
+    const { clock, log, random, kernel, ownState, overlay, own } = options;
+    this.#options = options;
+    this.#kernel = new MeshKernel(overlay);
+    this.#own = { ...own, sinceMs: 0, nodes: [] };
+    const lanes: Lane<MeshDesired>[] = [];
+    if (kernel !== undefined) {
+      const target = { name: 'pod-routes', apply: async (wanted: KernelRouting) => void (await kernel.apply(wanted)) };
+      lanes.push(lane(target, (desired: MeshDesired) => desired.kernel));
+    }
+    if (ownState !== undefined) {
+      const target = {
+        name: 'mesh-state',
+        apply: async (set: { readonly set: Published | undefined }) => ownState.publish(set.set),
+      };
+      lanes.push(lane(target, (desired: MeshDesired) => ({ set: desired.published })));
+    }
+    this.#loop = new ReconcileLoop(() => this.#compute(), lanes, { clock, log, random });
+  }
+
+  /** After the store's first snapshot. */
+  start(): void {
+    const { store, ownState, clock, holdMs = holdDefaultMs } = this.#options;
+    this.#heldUntilMs = clock.nowMs() + holdMs;
+    this.#unsubscribe = store.subscribe(() => this.wake());
+    if (ownState !== undefined) this.#campaign = store.campaign('mesh', () => this.wake());
+    this.wake();
+  }
+
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  /** Routes stay in the kernel, and what was published stays until its leases end. */
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    await this.#loop.stop();
+    this.#campaign?.close();
+  }
+
+  get routes(): PodRoutes {
+    return this.#routes;
+  }
+
+  get publishing(): boolean {
+    return this.#published !== undefined;
+  }
+
+  targets(): readonly LaneStatus[] {
+    return this.#loop.status();
+  }
+
+  /** Waiting, after a start, for all that is to be known: until then routes of an earlier process stay as they are. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  explain(address: IpAddress): readonly RouteVerdict[] {
+    return this.#table.explain(address);
+  }
+
+  /** Which cluster an ID belongs to. */
+  idOf(cluster: string): number | undefined {
+    return this.#options.peers?.clusters.find(each => each.name === cluster)?.id;
+  }
+
+  #compute(): MeshDesired {
+    const { store, nodes, peers, kernel } = this.#options;
+    const snapshot = store.snapshot();
+    // What could not be read is not gone.
+    if (!snapshot.isPartial || this.#nodes.length === 0) {
+      this.#nodes = nodes.nodes(snapshot);
+      this.#values = nodes.values(snapshot);
+    }
+    if (this.#own.nodes !== this.#nodes) this.#own = { ...this.#own, nodes: this.#nodes };
+    const published = this.#publish();
+    if (kernel === undefined) return { kernel: undefined, published };
+    const learned = this.#learn();
+    const before = this.#routes;
+    this.#routes = this.#table.update({
+      self: this.#options.node,
+      own: this.#own,
+      clusters: peers?.clusters ?? [],
+      learned,
+      links: this.#options.host()?.links ?? [],
+      guarded: this.#guards(),
+      rules: this.#options.rules,
+    });
+    if (before !== this.#routes) this.#tell();
+    return { kernel: this.#isHeld() ? undefined : this.#wanted(), published };
+  }
+
+  #wanted(): KernelRouting {
+    const self = this.#nodes.find(each => each.name === this.#options.node);
+    const { mode } = this.#options.rules;
+    // The other end may need the overlay even where we do not.
+    const end = self === undefined || mode === 'direct' || mode === 'bgp' ? undefined : Vtep.of(self);
+    return this.#kernel.routing(this.#routes, end);
+  }
+
+  #learn(): readonly LearnedRoute[] {
+    const { rules, speakers, clock } = this.#options;
+    if (rules.podRanges.length === 0 && !rules.importDefault) return [];
+    return this.#learned.read(speakers(), clock.nowMs());
+  }
+
+  #guards(): readonly GuardedAddress[] {
+    const { host, speakers, clock, peers } = this.#options;
+    const gateways = (host()?.defaultRoutes ?? []).map(({ gateway }) => ({
+      address: gateway,
+      what: 'the default gateway',
+    }));
+    const endpoints = (peers?.status() ?? []).flatMap(status => {
+      const address = 'state' in status ? hostOf(status.state.endpoint) : undefined;
+      return address === undefined ? [] : [{ address, what: `etcd of cluster ${status.name}` }];
+    });
+    const now = [...gateways, ...peerAddresses(speakers(), clock.nowMs()), ...endpoints];
+    if (!sameValue(now, this.#guarded)) this.#guarded = now;
+    return this.#guarded;
+  }
+
+  #publish(): Published | undefined {
+    const { own, clustersMax, clock } = this.#options;
+    if (this.#campaign?.leading !== true) {
+      this.#published = undefined;
+      return undefined;
+    }
+    const config = MeshKey.clusterConfig(own.name);
+    const before = this.#published;
+    if (before !== undefined && this.#publishedValues === this.#values) return before;
+    this.#publishedValues = this.#values;
+    const canaries = before?.last ?? new Map([[MeshKey.canary(own.name, 'nodes'), canaryValue(clock.wallMs())]]);
+    this.#published = {
+      owned: [config, MeshKey.nodes(own.name), MeshKey.watched(`cilium/synced/${own.name}`)],
+      values: new Map([...this.#values, [config, ownClusterConfig(own, clustersMax)]]),
+      last: canaries,
+    };
+    return this.#published;
+  }
+  #publishedValues: ReadonlyMap<string, Uint8Array> | undefined;
+
+  #isHeld(): boolean {
+    if (!this.#held) return false;
+    const { clock, peers, rules, speakers } = this.#options;
+    const nowMs = clock.nowMs();
+    const clusters = (peers?.status() ?? []).every(each => each.ready || !waiting.has(each.refusal?.reason ?? ''));
+    const wantsBgp = rules.podRanges.length > 0 || rules.importDefault;
+    const sessions = speakers().flatMap(({ speaker }) => speaker.peers(nowMs));
+    const told = !wantsBgp || sessions.every(peer => peer.endOfRibReceived.length > 0);
+    this.#held = !(clusters && told) && nowMs < this.#heldUntilMs;
+    if (this.#held) clock.after(Math.min(1_000, this.#heldUntilMs - nowMs), () => this.wake());
+    return this.#held;
+  }
+
+  #tell(): void {
+    const { log, changed } = this.#options;
+    const overlaps = this.#routes.overlaps.map(ClusterOverlap.message);
+    for (const message of overlaps)
+      if (!this.#saidOverlaps.includes(message)) log.warn('clusters overlap', { why: message });
+    this.#saidOverlaps = overlaps;
+    changed();
+  }
+}
+
+/** What a peer may still be on its way from. */
+const waiting: ReadonlySet<string> = new Set([
+  'not-connected',
+  'no-cluster-config',
+  'no-canary',
+  'listing',
+  'access-denied',
+]);
+
+function hostOf(endpoint: string): IpAddress | undefined {
+  return URL.canParse(endpoint) ? IpAddress.parse(new URL(endpoint).hostname.replace(/^\[|\]$/g, '')) : undefined;
+}
