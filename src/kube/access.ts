@@ -81,7 +81,7 @@ const reported = [
 /** Kinds whose status a role states. */
 const statuses: { readonly [R in Role]: readonly KindName[] } = {
   operator: [...reported, 'CiliumLoadBalancerIPPool', 'Service'],
-  agent: ['CiliumBGPNodeConfig'],
+  agent: ['CiliumBGPNodeConfig', 'Service'],
 };
 
 /** Kinds of which a role makes objects. Leases are its own business, whatever the role: leadership, ownership. */
