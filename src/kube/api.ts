@@ -72,7 +72,7 @@ export class Api {
     const signal = this.#signalOf(call);
     const connection = this.#writes;
     return await this.#persist({ timeoutMs, ...call, signal }, connection, request =>
-      this.#budget.run(lane, () => connection.request(request), request.signal),
+      this.#budget.run(lane, request.timeoutMs, () => connection.request(request), request.signal),
     );
   }
 

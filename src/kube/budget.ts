@@ -42,10 +42,13 @@ export class Budget {
     this.#allowed = this.#limits.inFlightMax;
   }
 
-  /** Runs `work` when its turn has come. Rejects at once when `signal` says that nobody waits for it any more. */
-  async run<T>(lane: Lane, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  /**
+   * Runs `work` when its turn has come. Rejects when that is not within `waitMs`, and at once when `signal` says that
+   * nobody waits for it any more.
+   */
+  async run<T>(lane: Lane, waitMs: number, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
-    if (!this.#mayGo(lane)) await this.#turn(lane, signal);
+    if (this.#isQueued(lane) || !this.#mayGo(lane)) await this.#turn(lane, waitMs, signal);
     else this.#inFlight++;
     try {
       return await work();
@@ -77,10 +80,18 @@ export class Budget {
     return this.#inFlight < (lane === 'event' ? Math.max(1, this.#allowed - eventsLeave) : this.#allowed);
   }
 
-  #turn(lane: Lane, signal: AbortSignal | undefined): Promise<void> {
+  /** Somebody of the lane, or of one before it, was here first. */
+  #isQueued(lane: Lane): boolean {
+    return lanes.slice(0, lanes.indexOf(lane) + 1).some(each => this.#waiting[each].size > 0);
+  }
+
+  #turn(lane: Lane, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
+      const late = () => waiting.refuse(new Error(`the API server is busy: no turn in ${Math.round(waitMs)} ms`));
+      const cancel = this.#clock.after(waitMs, late);
       const aborted = () => waiting.refuse(signal?.reason);
       const end = () => {
+        cancel();
         this.#waiting[lane].delete(waiting);
         signal?.removeEventListener('abort', aborted);
       };

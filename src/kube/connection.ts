@@ -237,12 +237,13 @@ export class Connection {
     let cancel = () => {};
     const { pingMs, pongMs } = this.#limits;
     const look = () => {
+      if (session.destroyed) return;
       const silentMs = this.#clock.nowMs() - this.#heardMs;
       if (silentMs < pingMs) {
         cancel = this.#clock.after(pingMs - silentMs, look);
         return;
       }
-      cancel = this.#clock.after(pongMs, () => session.destroy());
+      cancel = this.#clock.after(pongMs, () => session.destroy(new Error(`no sign of life in ${pingMs + pongMs} ms`)));
       session.ping(error => {
         cancel();
         if (error !== null || session.destroyed) return;

@@ -66,6 +66,7 @@ const watchMaxSeconds = 3600;
 const silentMaxMs = 600_000;
 const backoffMinMs = 200;
 const backoffMaxMs = 15_000;
+const brokenMaxMs = 1000;
 /** A watch that ends sooner has not worked. */
 const livedMs = 1000;
 /** Between two events of a streaming list. */
@@ -131,7 +132,9 @@ export class Reflector {
     else if (code === 404 && this.#options.definition !== undefined)
       return await this.#missing(error, this.#options.definition);
     else this.#broke(error);
-    if (!isGone && !cannotStream) await this.#backOff();
+    // A connection that cannot be had is waited for where it is opened, by all together.
+    const isOut = !(error instanceof ApiError);
+    if (!isGone && !cannotStream) await this.#backOff(isOut ? brokenMaxMs : backoffMaxMs);
     // Starting over again and again would be worse than being late.
     else if (++this.#failures > 2) await this.#backOff();
   }
@@ -167,9 +170,9 @@ export class Reflector {
     if (!this.#end.signal.aborted) this.#options.moved(state);
   }
 
-  async #backOff(): Promise<void> {
+  async #backOff(maxMs = backoffMaxMs): Promise<void> {
     const { clock, random } = this.#options;
-    const fullMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.#failures++, 20));
+    const fullMs = Math.min(maxMs, backoffMinMs * 2 ** Math.min(this.#failures++, 20));
     await new Promise<void>(resolve => {
       const done = () => {
         cancel();

@@ -11,7 +11,7 @@ import type { Campaign, Clock, EventRecord, Log, Store } from '../runtime/ports.
 import { type Interest, interestsOf, type Place, statusKinds } from './access.ts';
 import { Api, ApiError, type Observe } from './api.ts';
 import { Cache, headOf } from './cache.ts';
-import { LeaseCampaign } from './campaign.ts';
+import { type CampaignTimes, LeaseCampaign } from './campaign.ts';
 import { Definitions } from './crds.ts';
 import type { Credentials } from './credentials.ts';
 import { Events } from './events.ts';
@@ -28,6 +28,7 @@ export interface KubeStoreOptions {
   readonly random: () => number;
   /** Told of every request that was answered, or was not. */
   readonly observe?: Observe;
+  readonly campaignTimes?: CampaignTimes;
 }
 
 /** How well the store follows the API server. */
@@ -124,7 +125,7 @@ export class KubeStore implements Store {
   }
 
   campaign(name: string, changed: () => void): Campaign {
-    const { clock, random, log, place } = this.#options;
+    const { clock, random, log, place, campaignTimes } = this.#options;
     const ref = { kind: 'Lease', namespace: place.namespace, name: `herald-${name}` };
     const campaign = new LeaseCampaign(
       {
@@ -135,6 +136,7 @@ export class KubeStore implements Store {
         identity: this.#identity,
         read: () => this.#objects.read(ref),
         put: (object, version) => this.#objects.put(object, version),
+        ...(campaignTimes === undefined ? {} : { times: campaignTimes }),
       },
       changed,
     );

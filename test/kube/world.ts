@@ -94,8 +94,7 @@ export class KubeWorld {
 
   /** The definition of one of the kinds that are in the folder `crds`. */
   async define(kind: KindName): Promise<void> {
-    const { plural, group } = kinds[kind];
-    const file = new URL(`../../crds/${group}_${plural}.yaml`, import.meta.url);
+    const file = new URL(`../../crds/${kinds[kind].plural}.yaml`, import.meta.url);
     this.server.kubectl(['apply', '--server-side', '-f', '-'], readFileSync(file, 'utf8'));
   }
 
