@@ -77,7 +77,7 @@ async function run(): Promise<void> {
   for (const form of forms)
     for (const way of answerers) ways[way].bench.probers[form].ask(ways[way].question[form], warmUp / 2, 0);
   for (const form of forms)
-    for (const way of answerers) ways[way].bench.probers[form].flood(ways[way].question[form], warmUp / 100);
+    for (const way of answerers) ways[way].bench.probers[form].flood(ways[way].question[form], 300);
   for (const state of ['rest', 'stall'] as const) {
     for (const child of children) await tell(child, state);
     for (let round = 0; round < rounds; round++)

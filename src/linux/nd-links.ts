@@ -44,13 +44,14 @@ export class NdLinks {
     }
     const macs = all.map(link => link.mac);
     for (const link of wanted.values()) {
-      const known = this.#links.get(link.index);
       const as = respondingLink(link.index, link.mac, macs);
-      if (known === undefined) this.#links.set(link.index, this.#open({ as, sockets: undefined, problem: undefined }));
-      else if (Buffer.compare(known.as.mac, as.mac) !== 0 || Buffer.compare(known.as.ours, as.ours) !== 0) {
-        known.as = as;
-        this.#tell(known);
-      }
+      const listening = this.#links.get(link.index) ?? { as, sockets: undefined, problem: undefined };
+      const isOther =
+        Buffer.compare(listening.as.mac, as.mac) !== 0 || Buffer.compare(listening.as.ours, as.ours) !== 0;
+      this.#links.set(link.index, listening);
+      listening.as = as;
+      if (listening.sockets === undefined) this.#open(listening);
+      else if (isOther) this.#tell(listening);
     }
     this.#arm();
   }
@@ -94,7 +95,7 @@ export class NdLinks {
     this.#links.clear();
   }
 
-  #open(listening: Listening): Listening {
+  #open(listening: Listening): void {
     const { index } = listening.as;
     let arp: number | undefined;
     try {
@@ -106,7 +107,6 @@ export class NdLinks {
       if (arp !== undefined) this.#libc.close(arp);
       listening.problem = (error as Error).message;
     }
-    return listening;
   }
 
   #tell({ as, sockets }: Listening): void {
@@ -118,12 +118,13 @@ export class NdLinks {
   }
 
   #arm(): void {
-    clearTimeout(this.#retry);
-    const failing = [...this.#links.values()].filter(each => each.sockets === undefined);
-    if (failing.length === 0) return;
+    const failing = () => [...this.#links.values()].filter(each => each.sockets === undefined);
+    if (this.#retry !== undefined || failing().length === 0) return;
     this.#retry = setTimeout(() => {
-      for (const listening of failing) this.#open(listening);
-      if (failing.some(each => each.sockets !== undefined)) this.#changed();
+      this.#retry = undefined;
+      const before = failing();
+      for (const listening of before) this.#open(listening);
+      if (failing().length < before.length) this.#changed();
       this.#arm();
     }, RETRY_MS).unref();
   }

@@ -130,11 +130,13 @@ export class NdResponder implements Responder {
     const drops = Object.fromEntries(this.#table.counters().drops);
     const more = { 'send-failed': this.#counts[0] ?? 0, 'queue-full': this.#sockets.queueFull() };
     for (const [name, count] of Object.entries(more)) if (count > 0) drops[name] = count;
+    const links = this.#links.map(link => this.#linkStatus(link));
+    const answering = new Set(links.filter(each => each.datapath !== undefined).map(each => each.link));
     return {
-      links: this.#links.map(link => this.#linkStatus(link)),
+      links,
       rows: this.#table
         .status()
-        .filter(({ row, yielded }) => !yielded && row.mode !== 'listen')
+        .filter(({ row, yielded }) => !yielded && row.mode !== 'listen' && answering.has(row.link))
         .map(status => rowStatus(status, inKernel.get(keyOf(status.row)))),
       drops,
       contradictions: this.#conflicts.find(),

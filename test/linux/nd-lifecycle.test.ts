@@ -88,8 +88,14 @@ describe.skipIf(missing !== undefined)(`the responder and its links${missing ? `
     const status = bench.responder.status().links.find(link => link.name === 'ghost');
     expect(status).toMatchObject({ datapath: undefined });
     expect(status?.problem).toMatch(/ENODEV/);
-    // The other one is not hurt by it.
+    // A row there is not programmed; the other link is not hurt by it.
+    bench.own(V4, V6, { link: ghost.index, address: parse('10.9.0.98') });
+    const rows = within(bench.node, () => bench.responder.status()).rows.map(row => row.address);
+    expect(rows).toEqual([parse(V4), parse(V6)]);
     for (const question of questions(bench.station.mac)) await bench.answered(question);
+    bench.node.ip('link', 'add', 'ghost', 'index', String(ghost.index), 'type', 'bridge');
+    within(bench.node, () => bench.responder.links([bench.link, ghost]));
+    expect(bench.responder.status().links[1]).toMatchObject({ datapath: 'socket', problem: undefined });
   });
 
   it('another MAC is answered with at once', async () => {
