@@ -84,7 +84,7 @@ export class OwnSession {
   }
 
   /** After what is believed of the Lease changed. */
-  look(view: LeaseView): 'same' | 'lost' {
+  look(view: LeaseView): 'same' | 'lost' | 'left' {
     const { lease, version, seen } = view.get(this.name);
     const session = lease && Session.read(lease);
     if (this.#id === undefined || session === undefined || version === undefined) return 'same';
@@ -101,9 +101,10 @@ export class OwnSession {
       return 'same';
     }
     // Another process runs it: this one has been replaced, and must not fight.
+    const left = this.#phase === 'leaving' && session.id === this.#id;
     if (ours || this.#phase !== 'running') this.#phase = 'gone';
     this.#end();
-    return 'lost';
+    return left ? 'left' : 'lost';
   }
 
   /** A renewal that is to be written now. `cap`: deadlines that the process before left go no further. */

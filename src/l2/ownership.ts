@@ -227,11 +227,12 @@ export class AddressOwnership implements Claimant {
 
   #look(): void {
     const confirmed = this.#session.confirmed;
-    if (this.#session.look(this.#view) === 'lost') {
-      this.note({ what: 'session-lost' });
+    const outcome = this.#session.look(this.#view);
+    if (outcome !== 'same') {
+      if (outcome === 'lost') this.note({ what: 'session-lost' });
       this.#dropAll();
       this.#settled = true;
-      if (this.#session.phase === 'gone') this.#end(false);
+      if (this.#session.phase === 'gone') this.#end(outcome === 'left');
     }
     if (this.#session.confirmed !== confirmed) this.#all = true;
   }
