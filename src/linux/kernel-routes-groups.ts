@@ -126,14 +126,23 @@ export class KernelGroups {
   }
 
   /** Next hops, then groups. Numbers of the groups that were not there before. */
-  add(indexOf: (link: string) => number | undefined): ReadonlySet<number> {
+  *add(indexOf: (link: string) => number | undefined): Generator<void, ReadonlySet<number>> {
     const due = [...this.#due].flatMap(id => this.#groups.get(id) ?? []);
     for (const state of due) this.#resolve(state, indexOf);
     for (const hop of new Set(due.flatMap(state => state.shares.map(([each]) => each))))
-      if (!hop.isThere) this.#addHop(hop);
+      if (!hop.isThere) {
+        this.#addHop(hop);
+        if (this.#batch.isEmpty) yield;
+      }
     this.#batch.send();
     const made = new Set<number>();
-    for (const state of due) this.#addGroup(state, made);
+    for (const state of due) {
+      this.#addGroup(state, made);
+      if (this.#batch.isFull) {
+        this.#batch.send();
+        yield;
+      }
+    }
     this.#batch.send();
     return made;
   }
@@ -225,7 +234,6 @@ export class KernelGroups {
         if (!replaces) made.add(wanted.id);
       },
     );
-    if (this.#batch.isFull) this.#batch.send();
   }
 
   #removeHops(): void {

@@ -11,6 +11,8 @@ export interface KernelRoutesOptions {
   /** Routing table; our own one is looked up by a rule of this priority, the main one needs none. */
   readonly table: number;
   readonly rulePriority: number;
+  /** Nobody tells when what stands in the way is gone: what was refused is tried again so often. */
+  readonly refusedAgainMs: number;
 }
 
 export interface NumberedGroup extends KernelGroup {

@@ -99,12 +99,15 @@ export class RouteTable {
     this.#isAll = true;
   }
 
-  /** Nothing is known to be in the kernel, and nothing refused. */
-  forget(): void {
-    this.#have.fill(nowhere.none);
-    this.#there = 0;
-    this.#refused.fill(0);
-    this.#refusedCount = 0;
+  /** Of this family nothing is known to be in the kernel, and nothing refused. */
+  forget(family: Family): void {
+    for (let row = 0; row < this.#kinds.length; row++) {
+      const kind = this.#kinds[row];
+      if (!isUsed(kind) || familyOfKind(kind) !== family) continue;
+      this.setHave(row, nowhere.none);
+      if (this.#refused[row] === REFUSED) this.#refusedCount--;
+      this.#refused[row] = 0;
+    }
     this.#isAll = true;
   }
 
@@ -154,7 +157,7 @@ export class RouteTable {
 
   keyOf(row: number): RouteKey {
     const kind = this.#kinds[row] ?? 0;
-    const family: Family = kind >= 0x600 ? 'ipv6' : 'ipv4';
+    const family = familyOfKind(kind);
     const address = new Uint8Array(family === 'ipv4' ? 4 : 16);
     const view = new DataView(address.buffer);
     for (let word = 0; word * 4 < address.length; word++) view.setUint32(word * 4, this.#words[row * 4 + word] ?? 0);
@@ -231,6 +234,10 @@ export class RouteTable {
 
 function isUsed(kind: number | undefined): boolean {
   return kind !== 0 && kind !== GONE;
+}
+
+function familyOfKind(kind = 0): Family {
+  return kind >= 0x600 ? 'ipv6' : 'ipv4';
 }
 
 /** Never 0, never GONE. */

@@ -6,6 +6,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import type { HostFacts } from '../control/settings.ts';
+import { sameValue } from '../net/equal.ts';
 import { type Family, IpAddress } from '../net/ip.ts';
 import { type KernelRefusal, type KernelRoutingStatus, kernelRefusalsMax } from '../runtime/kernel-routes.ts';
 import { KernelGroups, reasonOf } from './kernel-routes-groups.ts';
@@ -65,6 +66,9 @@ export class KernelRoutesWork {
   #isDoubtful = true;
   #isDue = false;
   #notBeforeMs = 0;
+  /** When what was refused is tried once more. */
+  #againMs = 0;
+  #refusedAgainMs = 0;
   #signature = '';
   #problems: string[] = [];
   #status: KernelRoutingStatus = { routes: 0, refusals: [], refusalsTotal: 0, problems: [] };
@@ -119,25 +123,27 @@ export class KernelRoutesWork {
   /** Milliseconds until there is something to do; undefined when there is nothing. */
   waitMs(nowMs: number): number | undefined {
     if (this.#running !== undefined) return 0;
-    return this.#isDue ? Math.max(0, this.#notBeforeMs - nowMs) : undefined;
+    if (this.#isDue) return Math.max(0, this.#notBeforeMs - nowMs);
+    return this.#status.refusalsTotal > 0 ? Math.max(0, this.#againMs - nowMs) : undefined;
   }
 
   /** A step of what there is to do: some milliseconds. */
   step(nowMs: number): void {
     if (this.#running === undefined) {
-      if (!this.#isDue || nowMs < this.#notBeforeMs) return;
+      if (this.waitMs(nowMs) !== 0) return;
+      this.#isDoubtful ||= !this.#isDue;
       this.#isDue = false;
       this.#running = this.#run();
     }
     try {
       if (this.#running.next().done !== true) return;
-      this.#end(undefined);
+      this.#end(undefined, nowMs);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#isDoubtful = true;
       this.#isDue = true;
       this.#notBeforeMs = nowMs + retryMs;
-      this.#end(error.message);
+      this.#end(error.message, nowMs);
     }
     this.#drain();
   }
@@ -179,7 +185,8 @@ export class KernelRoutesWork {
     this.#notBeforeMs = 0;
   }
 
-  #open({ table, rulePriority }: KernelRoutesOptions): void {
+  #open({ table, rulePriority, refusedAgainMs }: KernelRoutesOptions): void {
+    this.#refusedAgainMs = refusedAgainMs;
     this.#isOpen = true;
     this.#marks = marks(this.#protocol, table);
     const families: readonly Family[] = table === RT_TABLE_MAIN ? [] : ['ipv4', 'ipv6'];
@@ -192,48 +199,46 @@ export class KernelRoutesWork {
     }
   }
 
-  *#run(): Iterator<void> {
+  *#run(): Generator<void> {
     if (this.#isDoubtful) {
       yield* this.#observe();
       this.#isDoubtful = false;
     }
     this.#rules.add();
-    this.#overlay.add();
-    yield;
-    this.#table.forgiveTo(this.#groups.add(link => this.#indexOf(link)));
-    yield;
+    yield* this.#overlay.add();
+    this.#table.forgiveTo(yield* this.#groups.add(link => this.#indexOf(link)));
     yield* this.#addRoutes();
     yield* this.#removeRoutes();
     this.#table.dropTo(this.#groups.remove());
-    this.#overlay.remove();
+    yield* this.#overlay.remove();
     this.#rules.remove();
     this.#table.sweep();
   }
 
-  #end(failure: string | undefined): void {
+  #end(failure: string | undefined, nowMs: number): void {
     this.#running = undefined;
+    this.#againMs = nowMs + this.#refusedAgainMs;
     this.#signature = this.#signatureOf(this.#links());
+    const before = this.#status;
     this.#status = this.#summary();
     const numbers = this.#numbers.splice(0);
     for (const number of numbers) this.#answer({ about: 'routes', number, status: this.#status, failure });
-    if (numbers.length === 0)
+    if (numbers.length === 0 && !sameValue(before, this.#status))
       this.#answer({ about: 'routes', number: undefined, status: this.#status, failure: undefined });
   }
 
   *#observe(): Iterable<void> {
-    this.#table.forget();
     this.#refused.clear();
     this.#overlay.doubt();
     this.#rules.observe();
     this.#groups.observe();
     const strays: ListedRoute[] = [];
     for (const family of ['ipv4', 'ipv6'] as const) {
-      // What was found before a second try is found again.
       const writer = this.#writer;
       this.#socket.dump(
         writer,
         (flags, seq) => askRoutes(writer, flags, seq, { family, table: 0, protocol: this.#protocol }),
-        () => {},
+        () => this.#table.forget(family),
         message => {
           const route = routeProtocol(message) === this.#protocol ? decodeRoute(message) : undefined;
           if (route === undefined) return;

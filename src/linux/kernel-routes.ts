@@ -27,7 +27,7 @@ import { nowhere } from './rtnetlink-routes.ts';
 const routesPerSlice = 4096;
 const valuesPerSlice = 512;
 
-const mainTable: KernelRoutesOptions = { table: 254, rulePriority: 0 };
+const defaults: KernelRoutesOptions = { table: 254, rulePriority: 0, refusedAgainMs: 10_000 };
 const statusNone: KernelRoutingStatus = { routes: 0, refusals: [], refusalsTotal: 0, problems: [] };
 
 export interface NetlinkRoutesOptions extends Partial<KernelRoutesOptions> {
@@ -51,7 +51,7 @@ export class NetlinkRoutes implements KernelRoutes {
     this.#thread = thread;
     this.#changed = changed;
     thread.routes({ answer: answer => this.#answer(answer), failed: error => this.#fail(error) });
-    thread.post({ about: 'routes', kind: 'open', options: { ...mainTable, ...options } });
+    thread.post({ about: 'routes', kind: 'open', options: { ...defaults, ...options } });
   }
 
   apply(desired: KernelRouting): Promise<KernelRoutingStatus> {

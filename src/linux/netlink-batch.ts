@@ -36,6 +36,10 @@ export class NetlinkBatch {
     this.#settled.push(settled);
   }
 
+  get isEmpty(): boolean {
+    return this.#settled.length === 0;
+  }
+
   get isFull(): boolean {
     return this.#settled.length >= batchMax;
   }

@@ -14,7 +14,7 @@ const ATTRIBUTE_TYPE = 0x3fff;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 
-export const NLM_F_REQUEST = 0x1;
+const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 /** Of a dump's messages: something changed while it ran. */
 const NLM_F_DUMP_INTR = 0x10;

@@ -27,9 +27,6 @@ import {
 /** IFLA_IFALIAS of the link, by which a later process knows it as ours. */
 export const overlayMark = 'herald overlay';
 
-/** Octets around a packet: Ethernet, VXLAN, UDP, IP. */
-export const vxlanOverhead = { ipv4: 50, ipv6: 70 } as const satisfies Record<Family, number>;
-
 const IFF_UP = 1;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
@@ -52,7 +49,7 @@ const IFA_LOCAL = 2;
 const IFA_FLAGS = 8;
 const IFA_F_NODAD = 0x02;
 
-export const RTM_NEWNEIGH = 28;
+const RTM_NEWNEIGH = 28;
 const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
 const NDMSG = 12;

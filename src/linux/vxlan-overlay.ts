@@ -1,8 +1,11 @@
 /**
  * The overlay link as wanted and as it is: made, taken over from an earlier process, or made anew when something about
  * it differs that cannot be changed. Then its addresses, and the ends: a forwarding entry for the MAC of each, and
- * neighbours for the gateways that stand for it. What is wanted is added by `add`; what is not any more goes in `remove`.
+ * neighbours for the gateways that stand for it. `add` adds what is wanted, `remove` removes what is not any more; both
+ * go step by step, for there may be tens of thousands of ends.
  */
+
+import { vxlanOverhead } from '../mesh/vtep.ts';
 import { sameValue } from '../net/equal.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Mac } from '../net/mac.ts';
@@ -20,7 +23,6 @@ import {
   decodeVxlan,
   type Entry,
   overlayMark,
-  vxlanOverhead,
   writeAddress,
   writeAddressGone,
   writeEntry,
@@ -94,7 +96,7 @@ export class VxlanOverlay {
   }
 
   /** Adds what is missing. */
-  add(): void {
+  *add(): Iterable<void> {
     if (this.#isLinkDue) this.#addLink();
     if (!this.#areEntriesDue || this.#index === undefined) return;
     const index = this.#index;
@@ -107,12 +109,13 @@ export class VxlanOverlay {
         (writer, seq) => writeEntry(writer, seq, index, entry),
         () => this.#entries.set(key, entry),
       );
+      if (this.#batch.isEmpty) yield;
     }
     this.#batch.send();
   }
 
   /** Removes what is not wanted. */
-  remove(): void {
+  *remove(): Iterable<void> {
     for (const { index, name } of this.#strays)
       this.#do(
         `link ${name}`,
@@ -130,6 +133,7 @@ export class VxlanOverlay {
           () => this.#entries.delete(key),
           ENOENT,
         );
+        if (this.#batch.isEmpty) yield;
       }
       this.#areEntriesDue = false;
     }

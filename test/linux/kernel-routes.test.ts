@@ -1,4 +1,4 @@
-/** Routes, next hops and rules in a kernel, in a namespace: as a whole set, over restarts, and against all interference. */
+/** Routes, next hops and rules in the kernel of a namespace: as a whole set, over restarts, against interference. */
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { NetlinkRoutes, type NetlinkRoutesOptions } from '../../src/linux/kernel-routes.ts';
 import { loadLibc } from '../../src/linux/libc.ts';
@@ -173,6 +173,16 @@ describe.skipIf(missing !== undefined)(`routes in a kernel${missing ? ` (${missi
     for (const link of ['late', 'peer']) on.ip('link', 'set', link, 'up');
     await eventually('the second one', () => there(on).length === 2);
     await eventually('nothing refused', () => routes.status().refusalsTotal === 0 && routes.status().routes === 2);
+  });
+
+  it('a prefix that was somebody else’s is taken when that is gone', async () => {
+    const on = host();
+    on.ip('route', 'add', '10.1.0.0/16', 'via', '192.0.2.99');
+    const { routes, apply } = agent(on, { refusedAgainMs: 100 });
+    expect((await apply(routing([group('a', '192.0.2.2')], '10.1.0.0/16 a'))).refusalsTotal).toBe(1);
+    on.ip('route', 'del', '10.1.0.0/16');
+    await eventually('it is ours', () => routes.status().refusalsTotal === 0);
+    expect(there(on)).toEqual(['10.1.0.0/16 192.0.2.2*1']);
   });
 
   it('survive the process and are taken over by the next one, which writes only what differs', async () => {

@@ -1,4 +1,5 @@
-/** The host as rtnetlink tells it, in a namespace where links come and go; and what happens where netlink is refused. */
+/** The host as rtnetlink tells it, in a namespace where links come and go; and where netlink is refused. */
+import { spawnSync } from 'node:child_process';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { HostFacts, HostLink } from '../../src/control/settings.ts';
 import { HostWatch } from '../../src/linux/host-facts.ts';
@@ -77,7 +78,7 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
     expect(shown.sort()).toEqual(['192.0.2.254 vb 7', '2001:db8::ff vb 1024']);
   });
 
-  it('a link that appears, gets an address, goes down, is renamed, is made anew and goes is told each time', async () => {
+  it('a link appears, gets an address, goes down, is renamed, is made anew and goes: each is told', async () => {
     const { in: namespace, facts } = await watched();
     const { ip } = { ip: namespace.ip.bind(namespace) };
     ip('link', 'add', 'eth5', 'type', 'veth', 'peer', 'far');
@@ -148,7 +149,7 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
     await eventually('none of them', () => addresses(link(facts(), 'lo')).length === 0);
   });
 
-  it('a default route by a group of next hop objects, whatever nexthop_compat_mode says, but not one of ours', async () => {
+  it('a default route by next hop objects, whatever nexthop_compat_mode says, but none of ours', async () => {
     const { in: namespace, facts } = await watched();
     namespace.ip('link', 'add', 'va', 'type', 'veth', 'peer', 'vb');
     for (const each of ['va', 'vb']) namespace.ip('link', 'set', each, 'up');
@@ -176,6 +177,27 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
     namespace.ip('addr', 'add', '192.0.2.1/32', 'dev', 'lo');
     await eventually('the address', () => addresses(link(facts(), 'lo')).includes('192.0.2.1/32'));
     expect(told() - before).toBe(1);
+  });
+});
+
+describe('a process with the thread in it', () => {
+  it.each([
+    ['process.exit', 'process.exit(7)', 7],
+    ['an uncaught exception', "setTimeout(() => { throw new Error('ours') })", 1],
+    ['nothing left to do', '', 0],
+  ])('ends by %s', (_, how, status) => {
+    const from = (path: string) => JSON.stringify(new URL(`../../src/linux/${path}`, import.meta.url).href);
+    const code = `
+      import { loadLibc } from ${from('libc.ts')};
+      import { NetlinkThread } from ${from('netlink-thread.ts')};
+      const thread = new NetlinkThread(await loadLibc());
+      const told = setInterval(() => {}, 1000);
+      await new Promise(resolve => thread.watch({ facts: resolve, failed: resolve }));
+      clearInterval(told);
+      ${how}`;
+    const options = { timeout: 50_000, killSignal: 'SIGKILL', encoding: 'utf8' } as const;
+    const done = spawnSync(process.execPath, ['--input-type=module', '-e', code], options);
+    expect([done.signal, done.status]).toEqual([null, status]);
   });
 });
 

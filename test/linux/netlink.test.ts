@@ -192,7 +192,8 @@ describe('the table of routes', () => {
           const route = key(Prefix.format(prefix));
           if (act === 'work') work();
           else if (act === 'forget') {
-            table.forget();
+            table.forget('ipv4');
+            table.forget('ipv6');
             for (const [text, there] of kernel) table.setHave(table.row(key(text)), there);
           } else {
             table.setWant(table.row(route), to);
@@ -235,7 +236,7 @@ describe('the table of routes', () => {
     table.setWant(row, groups[0] ?? 0);
     expect([[...table.toWrite()], table.refused]).toEqual([[row], 0]);
     table.refuse(row);
-    table.forget();
+    table.forget('ipv6');
     expect([[...table.toWrite()], table.refused]).toEqual([[row], 0]);
   });
 });

@@ -1,5 +1,5 @@
 /** The overlay link (RFC 7348) between namespaces: with itself, and with what `ip link add … type vxlan` makes. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { NetlinkRoutes } from '../../src/linux/kernel-routes.ts';
 import { loadLibc } from '../../src/linux/libc.ts';
@@ -216,6 +216,32 @@ describe.skipIf(missing !== undefined)(`the overlay${missing ? ` (${missing})` :
       ping(a, pods[0], pods[1]);
       return true;
     });
+  });
+
+  it('no packet is lost while a process takes over from another', async () => {
+    const [a, b] = pair();
+    await agent(b).apply(node(1, 'ipv4'));
+    const first = agent(a);
+    await first.apply(node(0, 'ipv4'));
+    const [command = '', ...words] = a.inside('ping', '-n', '-i', '0.01', '-I', pods[0], pods[1]);
+    const running = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    running.stdout.on('data', (text: Buffer) => {
+      said += text;
+    });
+    const answers = () => said.split('bytes from').length;
+    await eventually('pings are answered', () => answers() > 10);
+    await first.stop();
+    const before = answers();
+    await eventually('and go on without the process', () => answers() > before + 10);
+    await agent(a).apply(node(0, 'ipv4'));
+    const after = answers();
+    await eventually('and after it', () => answers() > after + 10);
+    running.kill('SIGINT');
+    await eventually('the summary', () => / ([0-9.]+)% packet loss/.exec(said)?.[1]);
+    // The last one may have been on its way.
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(said) ?? [];
+    expect(Number(sent) - Number(received)).toBeLessThanOrEqual(1);
   });
 
   it('follows the MTU of the link it goes by, and comes back when somebody removes it', async () => {
