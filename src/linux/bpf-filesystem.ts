@@ -10,9 +10,9 @@ import { SystemError } from './libc.ts';
 export interface PinPlaces {
   /** Where the host's bpffs is, if it is. */
   readonly host: string;
-  /** A directory where Herald may mount a bpffs when the host has none. */
+  /** The directory below which Herald may mount a bpffs when the host has none: at the name. */
   readonly own: string;
-  /** What Herald's directory in the bpffs is called. One for each network namespace: links are numbered in theirs. */
+  /** What Herald's directory is called. One for each network namespace: links are numbered in theirs. */
   readonly name: string;
 }
 
@@ -31,44 +31,46 @@ const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 const MNT_DETACH = 2;
 
-/** The place that has pins of ours already, else the first where they can be. */
+/** In the place that is in use already, else the first where they can be. */
 export function findPins(mounts: Mounts, places: PinPlaces, layout: string): Pins {
-  const roots = [places.host, places.own];
-  const mounted = roots.filter(isBpffs);
-  const problems: string[] = [];
-  for (const root of [...mounted].sort((a, b) => Number(hasPins(b, places)) - Number(hasPins(a, places))))
+  const [own, shared] = homesOf(places);
+  const problems = isBpffs(places.host) ? [] : [`no bpffs is mounted at ${places.host}`];
+  for (const home of [...(isBpffs(own) ? [own] : []), ...(isBpffs(places.host) ? [shared] : [])])
     try {
-      const directory = join(root, places.name, layout);
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      return { directory };
+      return { directory: made(join(home, layout)) };
     } catch (error) {
       problems.push(wordsOf(error));
     }
-  if (!mounted.includes(places.host)) problems.push(`no bpffs is mounted at ${places.host}`);
-  if (mounted.includes(places.own)) return { unpinned: problems.join('; ') };
+  if (isBpffs(own)) return { unpinned: problems.join('; ') };
   try {
-    const directory = join(places.own, places.name, layout);
-    mkdirSync(places.own, { recursive: true, mode: 0o700 });
-    mounts.mount(places.own);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return { directory };
+    mounts.mount(made(own));
+    return { directory: made(join(own, layout)) };
   } catch (error) {
     return { unpinned: [...problems, wordsOf(error)].join('; ') };
   }
 }
 
-function hasPins(root: string, { name }: PinPlaces): boolean {
-  return existsSync(join(root, name));
+/** Herald's directories where they are: the one that is a mount of its own, and the one in the host's bpffs. */
+function homesOf({ host, own, name }: PinPlaces): readonly [own: string, shared: string] {
+  return [join(own, name), join(host, name)];
+}
+
+function made(directory: string): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return directory;
 }
 
 /** The directory of every layout that left one. */
-export function layoutsIn({ host, own, name }: PinPlaces): string[] {
-  return [host, own].flatMap(root => (isBpffs(root) ? entries(join(root, name)) : []));
+export function layoutsIn(places: PinPlaces): string[] {
+  return homesOf(places).flatMap(home => (isBpffs(home) ? entries(home) : []));
 }
 
-/** Paths of what is in a directory; none when it is not there. */
+/** Paths of what we have in a directory; none when it is not there. */
 export function entries(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory).map(each => join(directory, each)) : [];
+  if (!existsSync(directory)) return [];
+  // The kernel puts files of its own into a bpffs, under names with dots, which others may not have.
+  const ours = readdirSync(directory).filter(name => !name.includes('.'));
+  return ours.map(name => join(directory, name));
 }
 
 /** Unlinks the pins and removes the directory: an object without another pin or descriptor ends with that. */
@@ -77,22 +79,20 @@ export function removeLayout(directory: string): void {
   if (existsSync(directory)) rmdirSync(directory);
 }
 
-/** Takes Herald's directory away, which has to be without layouts, and Herald's own bpffs when it is empty then. */
-export function leavePlaces(mounts: Mounts, { host, own, name }: PinPlaces): void {
-  for (const root of [host, own]) if (isBpffs(root) && existsSync(join(root, name))) rmdirSync(join(root, name));
-  if (own === host || !isBpffs(own) || readdirSync(own).some(isOurs)) return;
+/** Takes Herald's directories away, which have to be without layouts, and the bpffs that it mounted. */
+export function leavePlaces(mounts: Mounts, places: PinPlaces): void {
+  const [own, shared] = homesOf(places);
+  if (isBpffs(shared)) rmdirSync(shared);
+  if (!isBpffs(own)) return;
   try {
     mounts.unmount(own);
-    rmdirSync(own);
   } catch (error) {
     // Without CAP_SYS_ADMIN it stays mounted, with nothing in it.
     if (!(error instanceof SystemError)) throw error;
+    return;
   }
-}
-
-/** The kernel puts files of its own into each bpffs, under names with dots, which others may not have. */
-function isOurs(name: string): boolean {
-  return !name.includes('.');
+  rmdirSync(own);
+  if (readdirSync(places.own).length === 0) rmdirSync(places.own);
 }
 
 function isBpffs(path: string): boolean {
