@@ -25,6 +25,12 @@ interface SimGroup {
   readonly candidates: readonly string[];
 }
 
+/** The cluster's wishes at one moment. */
+interface SimGroups {
+  readonly version: number;
+  readonly all: readonly SimGroup[];
+}
+
 export class Turmoil {
   readonly world: World;
   readonly places: readonly Place[] = Array.from({ length: ADDRESSES }, (_, i) => placeOf(i));
@@ -34,8 +40,8 @@ export class Turmoil {
   readonly #services = new Map<string, SimService>();
   readonly #cordoned = new Set<string>();
   #born = 0;
-  #groups: readonly SimGroup[] = [];
-  readonly #groupsOf = new Map<SimNode, readonly SimGroup[]>();
+  #groups: SimGroups = { version: 0, all: [] };
+  readonly #groupsOf = new Map<SimNode, SimGroups>();
   /** By address: since when two answer on one wire. */
   readonly #overlaps = new Map<string, number>();
   #watching = false;
@@ -68,7 +74,7 @@ export class Turmoil {
 
   /** Works the groups out, and lets every node see them some time. */
   #regroup(atOnce = false): void {
-    const groups = this.#makeGroups();
+    const groups = { version: this.#groups.version + 1, all: this.#makeGroups() };
     this.#groups = groups;
     for (const node of this.world.nodes)
       if (atOnce) this.#show(node, groups);
@@ -76,16 +82,15 @@ export class Turmoil {
   }
 
   /** Never an older state than before. */
-  #show(node: SimNode, groups: readonly SimGroup[]): void {
-    const seen = this.#groupsOf.get(node);
+  #show(node: SimNode, groups: SimGroups): void {
     const latest = this.#random.chance(0.5) ? this.#groups : groups;
-    if (seen === this.#groups) return;
+    if ((this.#groupsOf.get(node)?.version ?? 0) >= latest.version) return;
     this.#groupsOf.set(node, latest);
     this.#tellGroups(node);
   }
 
   #tellGroups(node: SimNode): void {
-    node.setGroups((this.#groupsOf.get(node) ?? []).map(group => this.#groupFor(node, group)));
+    node.setGroups((this.#groupsOf.get(node)?.all ?? []).map(group => this.#groupFor(node, group)));
   }
 
   #groupFor(node: SimNode, { lease, addresses, candidates }: SimGroup): L2Group {
@@ -278,7 +283,7 @@ export class Turmoil {
   /** Each address of a group with a node that can answer is answered by one; others by nobody. */
   checkAnswered(): void {
     const wanted = new Set<number>();
-    for (const group of this.#groups) {
+    for (const group of this.#groups.all) {
       if (this.#able(group).length === 0) continue;
       for (const number of group.addresses) {
         wanted.add(number);
