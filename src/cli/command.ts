@@ -10,6 +10,8 @@ export type ExitCode = 0 | 1 | 2;
 export interface Option {
   readonly type: 'string' | 'boolean';
   readonly short?: string;
+  /** Another name, for those who know it from elsewhere. */
+  readonly alias?: string;
   /** May be given several times. */
   readonly multiple?: true;
   readonly default?: string;
@@ -114,14 +116,11 @@ export function defineCommand<const T extends Options>(definition: {
 
 function parseWords<T extends Options>(name: string, table: T, count: Command['count'], words: readonly string[]) {
   const config = Object.fromEntries(
-    Object.entries(table).map(([key, option]) => [
-      key,
-      {
-        type: option.type,
-        ...(option.short === undefined ? {} : { short: option.short }),
-        ...(option.multiple === undefined ? {} : { multiple: true }),
-      },
-    ]),
+    Object.entries(table).flatMap(([key, option]) => {
+      const more = option.multiple === undefined ? {} : { multiple: true };
+      const main = { type: option.type, ...(option.short === undefined ? {} : { short: option.short }), ...more };
+      return [[key, main], ...(option.alias === undefined ? [] : [[option.alias, { type: option.type, ...more }]])];
+    }),
   );
   const { values, positionals } = parseStrictly(name, config, words);
   if (positionals.length < count.min) throw new UsageError(`too few operands; see \`herald ${name} --help\``);
@@ -130,7 +129,10 @@ function parseWords<T extends Options>(name: string, table: T, count: Command['c
   const options: Record<string, unknown> = {};
   for (const [key, option] of Object.entries(table)) {
     const value =
-      values[key] ?? option.default ?? (option.type === 'boolean' ? false : option.multiple ? [] : undefined);
+      values[key] ??
+      values[option.alias ?? key] ??
+      option.default ??
+      (option.type === 'boolean' ? false : option.multiple ? [] : undefined);
     for (const each of Array.isArray(value) ? value : [value]) {
       if (typeof each === 'string' && option.oneOf !== undefined && !option.oneOf.includes(each))
         throw new UsageError(`--${key} takes ${option.oneOf.join(', ')}, not '${each}'`);

@@ -59,6 +59,14 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'the way of a Service’s address from pool to router, and where it ends',
     load: async () => (await import('./explain.ts')).explainServiceCommand,
   },
+  l2: {
+    summary: 'who answers for which address on the local networks',
+    load: async () => (await import('./l2.ts')).l2,
+  },
+  'l2 cleanup': {
+    summary: 'remove what Herald left in the kernel of this host',
+    load: async () => (await import('./l2.ts')).l2Cleanup,
+  },
   'migrate peering-policy': {
     summary: 'the objects of the second BGP API that do what peering policies do',
     load: async () => (await import('./migrate.ts')).migratePeeringPolicy,
@@ -78,5 +86,25 @@ export const commands: Readonly<Record<string, Listed>> = {
   'bgp policies': {
     summary: 'what routes go through on their way in and out',
     load: async () => (await import('./bgp.ts')).bgpPolicies,
+  },
+  'mesh status': {
+    summary: 'other clusters, and routes to their pods',
+    load: async () => (await import('./mesh.ts')).meshStatus,
+  },
+  'mesh routes': {
+    summary: 'which route a pod’s address has, from whom, and why',
+    load: async () => (await import('./mesh.ts')).meshRoutesCommand,
+  },
+  'mesh troubleshoot': {
+    summary: 'the way to another cluster, step by step',
+    load: async () => (await import('./mesh-connect.ts')).meshTroubleshoot,
+  },
+  'mesh connect': {
+    summary: 'write the file of another cluster, once all of it is right',
+    load: async () => (await import('./mesh-connect.ts')).meshConnect,
+  },
+  'mesh flush': {
+    summary: 'remove what is left of pod routes in the kernel',
+    load: async () => (await import('./mesh.ts')).meshFlush,
   },
 };

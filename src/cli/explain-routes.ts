@@ -1,5 +1,5 @@
 /** What a running process answers about the way of a Service's address. */
-import { explainServiceRoutes } from '../control/explain.ts';
+import { type Answering, explainServiceRoutes } from '../control/explain.ts';
 import type { IpamSettings } from '../control/ipam-claims.ts';
 import { explainService } from '../control/ipam-view.ts';
 import { toldReader } from '../runtime/bgp-explain.ts';
@@ -14,12 +14,14 @@ export function explainRoutes(
   clock: Clock,
   bgp: BgpTarget | undefined,
   settings: IpamSettings | undefined,
+  answering: () => ((address: string) => Answering | undefined) | undefined = () => undefined,
 ): Routes {
   return {
     '/explain/service': query => {
       const path = query.get('service') ?? '';
       const [namespace = '', name = ''] = path.split('/');
       const node = plane.desired?.node;
+      const answers = answering();
       const view = explainServiceRoutes({
         snapshot: plane.snapshot,
         namespace,
@@ -27,6 +29,7 @@ export function explainRoutes(
         ipam: settings && explainService(plane.ipam, settings, namespace, name),
         nodes: node === undefined ? [] : [node],
         ...(bgp === undefined ? {} : { told: toldReader(bgp.shown(), clock) }),
+        ...(answers === undefined ? {} : { answering: answers }),
       });
       if (view === undefined) throw new RequestError(404, `there is no Service ${path}`);
       return jsonAnswer(view);

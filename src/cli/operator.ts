@@ -3,7 +3,16 @@ import { defineCommand } from './command.ts';
 import { runRoles } from './run.ts';
 import { runOptions } from './run-options.ts';
 
-const { manifests, node, roles, once, output, 'restart-grace': grace, ...shared } = runOptions;
+const { manifests, node, roles, once, output, 'restart-grace': grace, ...more } = runOptions;
+const {
+  'l2-lease-duration': duration,
+  'l2-lease-renew-deadline': deadline,
+  'l2-lease-retry-period': retry,
+  'l2-store-loss': loss,
+  'l2-datapath': datapath,
+  'garp-interval': garp,
+  ...shared
+} = more;
 export const operatorOptions = shared;
 
 export const operator = defineCommand({
@@ -22,4 +31,10 @@ const ofOthers = {
   once: false,
   output: output.default,
   'restart-grace': grace.default,
+  'l2-lease-duration': duration.default,
+  'l2-lease-renew-deadline': deadline.default,
+  'l2-lease-retry-period': retry.default,
+  'l2-store-loss': loss.default,
+  'l2-datapath': datapath.default,
+  'garp-interval': garp.default,
 };

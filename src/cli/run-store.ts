@@ -11,6 +11,8 @@ export interface OpenedStore {
   readonly store: Store;
   /** For the log. */
   readonly name: string;
+  /** Where leases are. */
+  readonly leaseNamespace: string;
   /** For `/status`. */
   readonly status: () => Readonly<Record<string, unknown>>;
   readonly samples: () => readonly Sample[];
@@ -32,7 +34,9 @@ export async function openStore(env: StoreEnv): Promise<OpenedStore> {
 async function openFolder(manifestsDir: string, { settings, clock, log }: StoreEnv): Promise<OpenedStore> {
   const { DirectoryStore } = await import('../directory/store.ts');
   const store = new DirectoryStore({ manifestsDir, stateDir: settings.stateDir, clock, log });
-  return { store, name: manifestsDir, status: () => ({ problems: store.problems() }), samples: () => [] };
+  const { leaseNamespace } = settings.control;
+  const status = () => ({ problems: store.problems() });
+  return { store, name: manifestsDir, leaseNamespace, status, samples: () => [] };
 }
 
 async function openKubernetes(
@@ -44,6 +48,7 @@ async function openKubernetes(
   const { KubeStore } = await import('../kube/store.ts');
   const credentials = kubeconfig === undefined ? await ofPod(clock) : await ofFile(kubeconfig, clock);
   const ofThePod = kubeconfig === undefined ? credentials.namespace : undefined;
+  const leaseNamespace = namespace ?? ofThePod ?? settings.control.leaseNamespace;
   const store = new KubeStore({
     credentials,
     clock,
@@ -52,7 +57,7 @@ async function openKubernetes(
     random: Math.random,
     place: {
       node: settings.node,
-      namespace: namespace ?? ofThePod ?? 'kube-system',
+      namespace: leaseNamespace,
       secretsNamespace: settings.control.secretsNamespace,
     },
     observe: (method, code) => metrics.count('herald_api_requests_total', { method, code: String(code) }),
@@ -60,6 +65,7 @@ async function openKubernetes(
   return {
     store,
     name: credentials.server.origin,
+    leaseNamespace,
     status: () => ({ problems: [], apiServer: { url: credentials.server.origin, ...store.health() } }),
     samples: () => {
       const { staleMs, droppedEvents } = store.health();

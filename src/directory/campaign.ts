@@ -34,10 +34,19 @@ export class LockCampaign implements Campaign {
   #lookAgain(): void {
     this.#cancel = this.#clock.after(lookMs, () => {
       this.#lookAgain();
-      const leads = this.#leading ? this.#lock.renew() : this.#lock.tryAcquire();
+      const leads = this.#looks();
       if (leads === this.#leading) return;
       this.#leading = leads;
       this.#changed();
     });
+  }
+
+  /** A state directory that is out of reach is led by nobody here; whoever still reaches it sees the lock go stale. */
+  #looks(): boolean {
+    try {
+      return this.#leading ? this.#lock.renew() : this.#lock.tryAcquire();
+    } catch {
+      return false;
+    }
   }
 }
