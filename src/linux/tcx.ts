@@ -153,13 +153,14 @@ export class TcxDatapath {
     return [...this.#rows.values()];
   }
 
-  /** Whole set; those that went are detached. Per link why it cannot be attached; a link that is has no entry. */
+  /**
+   * Whole set; those that went are detached, a former process's with the first rows. Per link why it cannot be
+   * attached; a link that is has no entry.
+   */
   links(all: readonly ResponderLink[]): ReadonlyMap<number, string> {
     this.#filters ??= this.#filtersFound();
     const wanted = new Map(all.map(link => [link.index, link]));
     for (const index of this.#links.keys()) if (!wanted.has(index)) this.#detach(index);
-    for (const [index, pin] of 'directory' in this.pins ? linkPins(this.pins.directory) : [])
-      if (!wanted.has(index)) endPinned(this.#bpf, pin);
     this.#tellStations(all);
     const problems = new Map<number, string>();
     for (const link of wanted.values())
@@ -169,7 +170,7 @@ export class TcxDatapath {
         if (!(error instanceof SystemError)) throw error;
         problems.set(link.index, error.message);
       }
-    this.#filter();
+    this.#tidy();
     return problems;
   }
 
@@ -195,10 +196,9 @@ export class TcxDatapath {
         this.yielded(row.link, row.address);
       }
     }
-    this.#filter();
-    if (this.#programmed) return;
+    if (!this.#programmed) this.#endOtherLayouts();
     this.#programmed = true;
-    this.#endOtherLayouts();
+    this.#tidy();
   }
 
   /** CLOCK_BOOTTIME milliseconds; 0 is silence. Takes effect with the next frame. */
@@ -314,7 +314,11 @@ export class TcxDatapath {
     return filters;
   }
 
-  #filter(): void {
+  /** Nothing of a former process's is touched before there are rows of our own: its links are answered by its rows. */
+  #tidy(): void {
+    if (!this.#programmed) return;
+    for (const [index, pin] of 'directory' in this.pins ? linkPins(this.pins.directory) : [])
+      if (!this.#links.has(index)) endPinned(this.#bpf, pin);
     const answered = [...this.#rows.values()].filter(({ link, mode }) => mode !== 'listen' && this.#links.has(link));
     this.#filters?.set(answered);
   }

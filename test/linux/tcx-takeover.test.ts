@@ -160,6 +160,17 @@ describe.skipIf(missing !== undefined)(
       expect(existsSync(rig.places.own)).toBe(false);
     });
 
+    it('leaves a link that it does not have itself alone until it has rows', async () => {
+      const former = await rig.answering();
+      await rig.leave(former, { keep: true });
+      const next = await rig.open();
+      rig.attach(next);
+      await rig.expectAnswer(address4);
+      next.program([]);
+      await rig.expectSilence(address4);
+      expect(existsSync(join(rig.places.own, 'herald', 'v1', `link-${rig.link.index}`))).toBe(false);
+    });
+
     it('takes the place of one with another layout once it has its own rows, and not before', async () => {
       const datapath = await rig.answering();
       await rig.leave(datapath, { keep: true });
