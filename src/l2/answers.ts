@@ -57,6 +57,9 @@ export class Answers {
   #asking: Map<string, Asking> | undefined;
   #holdMs = 0;
   #macs: ReadonlyMap<number, Mac> = new Map();
+  #rows: readonly OwnedRow[] = [];
+  /** When rows are others than these, unless something happens. */
+  #rowsUntilMs = Number.NEGATIVE_INFINITY;
   readonly #garpIntervalMs: number;
   /** How many other nodes come before this one for an address. */
   readonly #turn: (lease: string) => number;
@@ -91,6 +94,7 @@ export class Answers {
 
   /** What is ours now. */
   sync(holdings: Iterable<Holding>, placeOf: (text: string) => Place | undefined, nowMs: number): void {
+    this.#changed();
     const kept = new Set<string>();
     for (const { answering, lease, quiet } of holdings)
       for (const text of answering) {
@@ -110,12 +114,14 @@ export class Answers {
   }
 
   clear(): void {
+    this.#changed();
     this.#answers.clear();
     this.#asking = undefined;
   }
 
   /** The store is out of reach. `inTime`: the session has not run out yet, so nobody else can have taken anything. */
   hold(inTime: boolean, nowMs: number): void {
+    this.#changed();
     this.#asking = new Map();
     this.#holdMs = nowMs + HOLD_MS;
     for (const [text, { fromMs, lease }] of this.#answers) {
@@ -126,6 +132,7 @@ export class Answers {
 
   /** The store is back, and what is ours is ours. */
   unhold(nowMs: number): void {
+    this.#changed();
     for (const [text, answer] of this.#answers)
       if ((this.#asking?.get(text)?.quietUntilMs ?? FIRM) !== FIRM) answer.schedule = Schedule.begin(nowMs);
     this.#asking = undefined;
@@ -133,6 +140,7 @@ export class Answers {
 
   /** Another station spoke for one of the addresses. */
   heard({ address }: Heard, nowMs: number): void {
+    this.#changed();
     const text = IpAddress.format(address);
     const answer = this.#answers.get(text);
     if (answer === undefined) return;
@@ -144,14 +152,19 @@ export class Answers {
     }
   }
 
+  /** The same array while nothing is different. */
   rows(nowMs: number): readonly OwnedRow[] {
+    if (nowMs < this.#rowsUntilMs) return this.#rows;
     const rows: OwnedRow[] = [];
+    this.#rowsUntilMs = Number.POSITIVE_INFINITY;
     for (const [text, { address, links, fromMs }] of this.#answers) {
       const asking = this.#asking?.get(text);
       const firm = nowMs >= fromMs && (asking === undefined || asking.quietUntilMs === FIRM);
       const mode = !firm ? 'listen' : this.#asking === undefined ? 'session' : 'hold';
       for (const link of links) rows.push({ link, address, mode });
+      if (fromMs > nowMs) this.#rowsUntilMs = Math.min(this.#rowsUntilMs, fromMs);
     }
+    this.#rows = rows;
     return rows;
   }
 
@@ -222,6 +235,7 @@ export class Answers {
 
   /** Puts the deadline off; one that has passed was not put off in time, and what was said meanwhile may be unheard. */
   #roll(nowMs: number): void {
+    this.#changed();
     const lapsed = nowMs >= this.#holdMs;
     for (const [text, asking] of this.#asking ?? []) {
       const answer = this.#answers.get(text);
@@ -236,6 +250,10 @@ export class Answers {
       }
     }
     this.#holdMs = nowMs + HOLD_MS;
+  }
+
+  #changed(): void {
+    this.#rowsUntilMs = Number.NEGATIVE_INFINITY;
   }
 
   #quietUntil(lease: string, nowMs: number): number {

@@ -99,8 +99,8 @@ export class AddressOwnership implements Claimant {
     this.#take(event);
     this.#renew();
     this.#judgeHold();
-    this.#considerAll();
-    this.#answers.sync(this.#claims.holdings.values(), text => this.#claims.placeOf(text), nowMs);
+    if (this.#considerAll())
+      this.#answers.sync(this.#claims.holdings.values(), text => this.#claims.placeOf(text), nowMs);
     return this.#effects();
   }
 
@@ -337,8 +337,9 @@ export class AddressOwnership implements Claimant {
     this.#wasLive = live;
   }
 
-  #considerAll(): void {
-    if (!this.#hasView || !this.#hasGroups || this.#left) return;
+  /** Whether there was anything to look at. */
+  #considerAll(): boolean {
+    if (!this.#hasView || !this.#hasGroups || this.#left) return false;
     const act = this.#wasLive && this.#session.phase === 'running';
     const names = this.#all ? new Set([...this.#claims.names(), ...this.#changed]) : new Set(this.#changed);
     for (const [name, atMs] of this.#wakes) if (atMs <= this.#nowMs) names.add(name);
@@ -353,6 +354,7 @@ export class AddressOwnership implements Claimant {
     if (this.#session.confirmed) this.#settled = true;
     this.#all = false;
     this.#changed = new Set();
+    return names.size > 0;
   }
 
   /** What falls silent comes first, then until when, then what is said to others. */
@@ -388,11 +390,7 @@ export class AddressOwnership implements Claimant {
 }
 
 function sameRows(a: readonly OwnedRow[], b: readonly OwnedRow[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((row, i) => {
-      const other = b[i];
-      return other && row.link === other.link && row.mode === other.mode && row.address === other.address;
-    })
-  );
+  const same = (row: OwnedRow, other: OwnedRow | undefined) =>
+    row.link === other?.link && row.mode === other.mode && row.address === other.address;
+  return a === b || (a.length === b.length && a.every((row, i) => same(row, b[i])));
 }
