@@ -1,6 +1,8 @@
 /**
- * The responder under measurement, in a process of its own: bench-l2-responder.ts LINK MAC socket|ebpf DIRECTORY ADDRESS…
- * It says `ready` when it answers, `unavailable: …` when it cannot. Told `stall`, its main thread does nothing for 200 of every 205 ms, until told `rest`.
+ * The responder under measurement, in a process of its own:
+ * bench-l2-responder.ts LINK MAC socket|ebpf DIRECTORY ADDRESS…
+ * It says `ready` when it answers, `unavailable: …` when it cannot. Told `stall`, its main thread does nothing for 200
+ * of every 205 ms, until told `rest`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadLibc } from '../src/linux/libc.ts';

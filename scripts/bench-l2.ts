@@ -185,9 +185,8 @@ function report(
         ((rate?.lostShare ?? 0) * 100).toFixed(1),
       ]);
     }
-  console.log(
-    `latency in us, ${rounds} rounds of ${samples} questions ${pauseMs} ms apart, load average ${loadavg()[0]?.toFixed(1)}; stall: the responder's main thread`,
-  );
+  console.log(`latency in us, ${rounds} rounds of ${samples} questions ${pauseMs} ms apart`);
+  console.log(`stall: of the responder's main thread; load average ${loadavg()[0]?.toFixed(1)}`);
   const kernel = latency('ARP kernel rest').p50Us;
   const idle = latency('ARP socket rest');
   const stalled = latency('ARP socket stall');
@@ -204,8 +203,7 @@ function report(
 
 function judge(what: string, value: number, how: '<=' | '>=', target: number): void {
   const isMet = how === '<=' ? value <= target : value >= target;
-  console.log(
-    `${isMet ? 'met   ' : 'MISSED'} ${what}: ${value >= 1000 ? Math.round(value) : value.toFixed(2)} (${how} ${target})`,
-  );
+  const shown = value >= 1000 ? Math.round(value) : value.toFixed(2);
+  console.log(`${isMet ? 'met   ' : 'MISSED'} ${what}: ${shown} (${how} ${target})`);
   if (!isMet && !isQuick) process.exitCode = 1;
 }

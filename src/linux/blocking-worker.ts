@@ -1,8 +1,8 @@
 /**
  * A thread that waits in the kernel, and how it ends. A worker in a blocking call keeps process.exit(), an uncaught
- * exception and terminate() waiting for ever, so each has a stop flag in shared memory, an eventfd that is among what it
- * waits for, and a timeout of its own as a belt; the flag and the eventfd are raised when the process exits, whatever
- * makes it. Main talks to it by messages and the eventfd; it answers by messages alone.
+ * exception and terminate() waiting for ever, so each has a stop flag in shared memory, an eventfd that is among what
+ * it waits for, and a timeout of its own as a belt; the flag and the eventfd are raised when the process exits,
+ * whatever makes it. Main talks to it by messages and the eventfd; it answers by messages alone.
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import type { Libc } from './libc.ts';
@@ -57,6 +57,12 @@ export class BlockingWorker<In, Out> {
     if (this.#ended) return;
     this.#worker.postMessage(message);
     this.#libc.wake(this.#reins.wakeFd);
+  }
+
+  /** While it is held, it keeps the process alive: somebody waits for what it will say. */
+  hold(held: boolean): void {
+    if (held) this.#worker.ref();
+    else this.#worker.unref();
   }
 
   /** Resolves when the thread is gone. */

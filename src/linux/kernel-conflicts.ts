@@ -63,7 +63,9 @@ export class KernelConflicts {
     if (this.#filterProblem !== undefined)
       found.push({
         name: 'icmpv6-unreachable',
-        message: `unicast neighbour solicitations for owned addresses are also refused by the kernel: no filter in nf_tables (${this.#filterProblem})`,
+        message:
+          'unicast neighbour solicitations for owned addresses are also refused by the kernel: ' +
+          `no filter in nf_tables (${this.#filterProblem})`,
       });
     return [...found, ...this.#boundLocally()];
   }
@@ -105,9 +107,12 @@ export class KernelConflicts {
       for (const holder of this.#local?.linksOf(address) ?? []) {
         if (holder.index !== link && (address.family === 'ipv6' || !loose.has(link))) continue;
         const text = IpAddress.format(address);
+        const asked = this.#links.get(link)?.name ?? 'its link';
         found.set(`${text} ${holder.name}`, {
           name: 'bound-locally',
-          message: `${text} is an address of ${holder.name}: the kernel answers for it on ${this.#links.get(link)?.name ?? 'its link'}, whoever owns it; ${advice(holder.name)}`,
+          message:
+            `${text} is an address of ${holder.name}: the kernel answers for it on ${asked}, whoever owns it; ` +
+            advice(holder.name),
         });
       }
     return [...found.values()];
@@ -138,8 +143,10 @@ function setKnob(link: string, { name, least, otherwise }: (typeof knobs)[number
     return undefined;
   } catch (error) {
     // A link that is gone needs no setting.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    return `on ${link} the kernel ${otherwise}: net.ipv4.conf.${link}.${name} has to be ${least} and cannot be set (${(error as NodeJS.ErrnoException).code})`;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    const setting = `net.ipv4.conf.${link}.${name}`;
+    return `on ${link} the kernel ${otherwise}: ${setting} has to be ${least} and cannot be set (${code})`;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Heard, RespondingLink } from '../l2/responder.ts';
 export interface NdWork {
   /** The address table. */
   readonly table: SharedArrayBuffer;
-  /** What only the thread counts, by `NdCount`. */
+  /** What only the thread counts: numbers, in the order of `ndCounts`. */
   readonly counts: SharedArrayBuffer;
   /** The in-kernel map of rows, where there is one. */
   readonly rowsFd: number | undefined;
@@ -26,4 +26,3 @@ export type FromNd =
 
 /** Places in `counts`. */
 export const ndCounts = ['send-failed'] as const;
-export type NdCount = (typeof ndCounts)[number];

@@ -31,7 +31,7 @@ const accept: FilterStep = [0x06, 0, 0, 0x4_0000];
 const refuse: FilterStep = [0x06, 0, 0, 0];
 
 /** What a socket may be opened for. */
-export const packetKinds = {
+const packetKinds = {
   arp: { ethertype: 0x0806, filter: [accept] },
   /** Neighbour solicitations and advertisements that follow the IPv6 header at once (RFC 4861 §4.3, §4.4). */
   neighbor: {

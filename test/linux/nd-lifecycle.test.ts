@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { loadLibc } from '../../src/linux/libc.ts';
 import { IpAddress } from '../../src/net/ip.ts';
@@ -16,10 +17,11 @@ import { within } from '../support/within-namespace.ts';
 
 const libc = await loadLibc();
 const missing = namespacesMissing();
+const paths = ['socket', 'ebpf'] as const;
 const V4 = '10.9.0.99';
 const V6 = 'fd09::99';
 
-const responderModule = new URL('../../src/linux/nd-responder.ts', import.meta.url).href;
+const alone = fileURLToPath(new URL('../support/nd-alone.ts', import.meta.url));
 
 const open: WireBench[] = [];
 afterEach(async () => {
@@ -60,7 +62,7 @@ describe.skipIf(missing !== undefined)(`the responder and its links${missing ? `
     expect(bench.responder.status().links).toMatchObject([{ datapath: path, problem: undefined }]);
   });
 
-  it.each(['socket', 'ebpf'] as const)('%s: L12: a link made anew under its name is answered on', async path => {
+  it.each(paths)('%s: L12: a link made anew under its name is answered on', async path => {
     const bench = await made(path);
     bench.node.ip('link', 'del', 'eth0');
     bench.net.link({ in: bench.node, link: 'eth0' }, { in: bench.asker, link: 'eth0', addresses: ['10.9.0.2/24'] });
@@ -132,22 +134,7 @@ describe.skipIf(missing !== undefined)(`the responder and its links${missing ? `
   it('more groups than a socket holds are joined all the same', async () => {
     const bench = await made();
     // In a process of the namespace: the sockets after the first are opened when it is due.
-    const module = (path: string) => JSON.stringify(new URL(`../../src/linux/${path}.ts`, import.meta.url).href);
-    const said = bench.node.run(
-      process.execPath,
-      '--input-type=module',
-      '-e',
-      `const { loadLibc } = await import(${module('libc')});
-       const { SolicitedGroups } = await import(${module('solicited-groups')});
-       const { readFileSync } = await import('node:fs');
-       const groups = new SolicitedGroups(await loadLibc());
-       const group = i => ({ link: ${bench.link.index}, group: { family: 'ipv6', value: (0xff02n << 112n) | 0x1ff010000n | BigInt(i) } });
-       groups.set(Array.from({ length: 3000 }, (_, i) => group(i)));
-       const joined = () => readFileSync('/proc/net/igmp6', 'latin1').match(/ eth0 +ff0200000000000000000001ff01/g)?.length ?? 0;
-       while (joined() < 3000 && groups.problems.size === 0) await new Promise(resolve => setTimeout(resolve, 50));
-       console.log(joined(), ...groups.problems.values());
-       groups.close();`,
-    );
+    const said = bench.node.run(process.execPath, alone, 'groups', String(bench.link.index), '3000');
     expect(said.trim()).toBe('3000');
   });
 
@@ -179,7 +166,7 @@ describe.skipIf(missing !== undefined)('the kernel beside the responder', () => 
     expect(within(bench.node, () => bench.responder.status()).contradictions).toEqual([]);
   });
 
-  it('an owned address on a device that is down, as kube-proxy in IPVS mode has them, is no contradiction then', async () => {
+  it('an owned address on a device that is down (kube-proxy in IPVS mode) contradicts nothing then', async () => {
     const bench = await made();
     bench.net.link({ in: bench.node, link: 'ipvs0' }, { in: bench.asker, link: 'other' });
     bench.node.ip('link', 'set', 'ipvs0', 'down');
@@ -194,41 +181,33 @@ describe.skipIf(missing !== undefined)('the kernel beside the responder', () => 
     const bench = await made();
     bench.node.run('sysctl', '-qw', 'net.ipv4.conf.eth0.arp_ignore=0', 'net.ipv4.conf.eth0.arp_announce=0');
     bench.node.ip('addr', 'add', `${V4}/32`, 'dev', 'lo');
-    const { link } = bench;
-    const script = `
-      const { NdResponder } = await import(${JSON.stringify(responderModule)});
-      const places = { host: '/nonexistent', own: '/nonexistent', name: 'end' };
-      const responder = await NdResponder.open({ datapath: 'socket', places }, { heard() {}, changed() {} });
-      responder.links([{ name: 'eth0', index: ${link.index}, mac: { value: ${link.mac.value} } }]);
-      const row = (family, value) => ({ link: ${link.index}, address: { family, value }, mode: 'session' });
-      responder.own([row('ipv4', ${parse(V4).value}n), row('ipv6', ${parse(V6).value}n)]);
-      console.log(JSON.stringify(responder.status().contradictions.map(each => each.name + ': ' + each.message)));
-      await responder.close({ keep: false });`;
     const confined = 'mount --bind -o ro /proc/sys /proc/sys && exec setpriv --bounding-set=-net_admin "$@"';
-    const said = bench.node.run(
-      'unshare',
-      '-m',
-      'sh',
-      '-c',
-      confined,
-      'sh',
-      process.execPath,
-      '--input-type=module',
-      '-e',
-      script,
-    );
+    const inside = [process.execPath, alone, 'contradictions', String(bench.link.index), bench.mac, V4, V6];
+    const said = bench.node.run('unshare', '-m', 'sh', '-c', confined, 'sh', ...inside);
+    const setting = (name: string, value: number) =>
+      `net.ipv4.conf.eth0.${name} has to be ${value} and cannot be set (EROFS)`;
+    const onEth0 = 'on eth0 the kernel';
     expect(JSON.parse(said)).toEqual([
-      'arp-ignore: on eth0 the kernel answers ARP for addresses of every other link: net.ipv4.conf.eth0.arp_ignore has to be 1 and cannot be set (EROFS)',
-      'arp-ignore: on eth0 the kernel may ask ARP questions in the name of any address: net.ipv4.conf.eth0.arp_announce has to be 2 and cannot be set (EROFS)',
-      'icmpv6-unreachable: unicast neighbour solicitations for owned addresses are also refused by the kernel: no filter in nf_tables (nf_tables: operation not permitted (EPERM))',
-      `bound-locally: ${V4} is an address of lo: the kernel answers for it on eth0, whoever owns it; take it off that device`,
+      {
+        name: 'arp-ignore',
+        message: `${onEth0} answers ARP for addresses of every other link: ${setting('arp_ignore', 1)}`,
+      },
+      {
+        name: 'arp-ignore',
+        message: `${onEth0} may ask ARP questions in the name of any address: ${setting('arp_announce', 2)}`,
+      },
+      {
+        name: 'icmpv6-unreachable',
+        message: expect.stringMatching(/refused by the kernel: no filter in nf_tables \(nf_tables: .*\(EPERM\)\)$/),
+      },
+      { name: 'bound-locally', message: expect.stringMatching(`^${V4} is an address of lo: the kernel answers`) },
     ]);
   });
 
   it.each([
     ['IPv4', V4, `${V4}/32`],
     ['IPv6', V6, `${V6}/128`],
-  ])('%s: an owned address of the very link is named: there the kernel answers whoever owns it', async (_, text, cidr) => {
+  ])('%s: an owned address of the very link is named: the kernel answers for it', async (_, text, cidr) => {
     const bench = await made();
     bench.node.ip('addr', 'add', cidr, 'dev', 'eth0', ...(text.includes(':') ? ['nodad'] : []));
     bench.own(V4, V6);
@@ -240,19 +219,13 @@ describe.skipIf(missing !== undefined)('the kernel beside the responder', () => 
 });
 
 describe('the end of the process', () => {
-  const started = `
-    const { NdResponder } = await import(${JSON.stringify(responderModule)});
-    const places = { host: '/nonexistent', own: '/nonexistent', name: 'end' };
-    const responder = await NdResponder.open({ datapath: 'socket', places }, { heard() {}, changed() {} });
-    await new Promise(resolve => setTimeout(resolve, 100));`;
-
   it.each([
-    ['process.exit', 'process.exit(3);', 3],
-    ['an error nobody catches', `throw new Error('ours');`, 1],
-    ['nothing left to do', '', 0],
-    ['a close, and nothing left to do', 'await responder.close({ keep: false });', 0],
-  ])('%s ends it, with a thread that waits in the kernel', async (_, then, code) => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', started + then], { stdio: 'ignore' });
+    ['process.exit', 'exit', 3],
+    ['an error nobody catches', 'throw', 1],
+    ['nothing left to do', 'nothing', 0],
+    ['a close, and nothing left to do', 'close', 0],
+  ])('%s ends it, with a thread that waits in the kernel', async (_, how, code) => {
+    const child = spawn(process.execPath, [alone, 'end', how], { stdio: 'ignore' });
     const timer = setTimeout(() => child.kill('SIGKILL'), 50_000);
     const [status] = await once(child, 'exit');
     clearTimeout(timer);

@@ -1,4 +1,4 @@
-/** A node with a responder on an Ethernet link, and two stations at its other end: one that asks, one that contradicts. */
+/** A node with a responder on an Ethernet link; at its other end a station that asks, and one that contradicts. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { expect } from 'vitest';

@@ -42,9 +42,13 @@ export function wireSuite(datapath: Datapath): void {
     });
     afterAll(() => bench?.close());
 
-    describe('questions', () => questions(() => bench, arp, ns));
-    describe('what is not answered', () => refusals(() => bench, arp, ns));
+    describe('ARP questions', () => arpQuestions(() => bench, arp));
+    describe('solicitations', () => solicitations(() => bench, ns));
+    describe('beside answers', () => besides(() => bench, arp, ns));
+    describe('what is malformed or meant for others', () => strangers(() => bench, arp, ns));
+    describe('what is not owned, or no longer', () => notOwned(() => bench, arp, ns));
     describe('other stations', () => stations(() => bench, arp, ns));
+    describe('other stations, many times', () => claimFlood(() => bench));
     describe('programs', () => programs(() => bench));
   });
 }
@@ -52,16 +56,10 @@ export function wireSuite(datapath: Datapath): void {
 type Arp = (fields?: Partial<ArpFields>) => Uint8Array;
 type Ns = (fields?: Partial<NeighborFields>) => Uint8Array;
 
-function questions(on: () => WireBench, arp: Arp, ns: Ns): void {
+function arpQuestions(on: () => WireBench, arp: Arp): void {
   const replied = (bench: WireBench) => {
     const [to, from] = [bench.station.mac, bench.mac];
     return { kind: 'arp', to, from, operation: 2, senderMac: from, senderIp: V4, targetMac: to, targetIp: '10.9.0.2' };
-  };
-  const advertised = (bench: WireBench) => {
-    const [to, from] = [bench.station.mac, bench.mac];
-    const ends = { to, from, source: V6, destination: 'fd09::2', hopLimit: 255, target: V6, option: from };
-    // Solicited and override, RFC 4861 §7.2.4.
-    return { kind: 'advertisement', ...ends, flags: 3, isChecksumRight: true };
   };
 
   it('L3: a broadcast request gets one reply, from the MAC of the link, to the asker alone', async () => {
@@ -80,6 +78,15 @@ function questions(on: () => WireBench, arp: Arp, ns: Ns): void {
     expect(await on().answered(arp({ length: 1500 }))).toEqual(replied(on()));
     expect(await on().answered(arp({ length: 42 }))).toEqual(replied(on()));
   });
+}
+
+function solicitations(on: () => WireBench, ns: Ns): void {
+  const advertised = (bench: WireBench) => {
+    const [to, from] = [bench.station.mac, bench.mac];
+    const ends = { to, from, source: V6, destination: 'fd09::2', hopLimit: 255, target: V6, option: from };
+    // Solicited and override, RFC 4861 §7.2.4.
+    return { kind: 'advertisement', ...ends, flags: 3, isChecksumRight: true };
+  };
 
   it('L8: a solicitation to the group of the address is answered, solicited and overriding', async () => {
     expect(await on().answered(ns())).toEqual(advertised(on()));
@@ -91,7 +98,7 @@ function questions(on: () => WireBench, arp: Arp, ns: Ns): void {
     expect(await on().answered(ns({ ...bare, options: linkOption(1, on().station.mac) }))).toEqual(advertised(on()));
   });
 
-  it('L10: a probe of duplicate address detection is answered to all nodes, not solicited (RFC 4861 §7.2.4)', async () => {
+  it('L10: a probe of duplicate address detection is answered to all nodes (RFC 4861 §7.2.4)', async () => {
     const toAll = { to: '33:33:00:00:00:01', destination: 'ff02::1', flags: 1 };
     expect(await on().answered(ns({ source: '::', options: new Uint8Array(0) }))).toEqual({
       ...advertised(on()),
@@ -103,7 +110,9 @@ function questions(on: () => WireBench, arp: Arp, ns: Ns): void {
     const unknown = Uint8Array.from([14, 1, 1, 2, 3, 4, 5, 6, ...linkOption(1, on().station.mac)]);
     expect(await on().answered(ns({ options: unknown }))).toEqual(advertised(on()));
   });
+}
 
+function besides(on: () => WireBench, arp: Arp, ns: Ns): void {
   it('counts answers, and knows who asked last', async () => {
     const row = () =>
       on()
@@ -148,7 +157,7 @@ function questions(on: () => WireBench, arp: Arp, ns: Ns): void {
   });
 }
 
-function refusals(on: () => WireBench, arp: Arp, ns: Ns): void {
+function strangers(on: () => WireBench, arp: Arp, ns: Ns): void {
   const vlan = Uint8Array.from([0x81, 0x00, 0x00, 0x07]);
 
   it.each<[string, string, () => Uint8Array]>([
@@ -198,7 +207,9 @@ function refusals(on: () => WireBench, arp: Arp, ns: Ns): void {
     tagged.set(plain.subarray(12), 16);
     await on().dropped(tagged, 'vlan-tagged');
   });
+}
 
+function notOwned(on: () => WireBench, arp: Arp, ns: Ns): void {
   it('L5: an address that is owned on another link', async () => {
     on().own({ address: parse(V4), link: on().link.index + 1000 }, V6);
     await on().dropped(arp(), 'other-link');
@@ -312,6 +323,10 @@ function stations(on: () => WireBench, arp: Arp, ns: Ns): void {
     on().own(V4, V6);
     await on().answered(ns());
   });
+}
+
+function claimFlood(on: () => WireBench): void {
+  const claim = () => arpFrame({ from: on().rivalMac, senderIp: V4, targetIp: V4 });
 
   it('a flood of claims is told a few times, not a thousand', async () => {
     on().heard.length = 0;
