@@ -3,7 +3,8 @@
  * addresses, let go of it, end the session of a holder that is gone, clear away what nobody needs. The rules that are
  * numbered are those of the argument in ownership.ts.
  */
-import { IpAddress } from '../net/ip.ts';
+import type { IpAddress } from '../net/ip.ts';
+import { textOf, textsOf } from './address-text.ts';
 import { Ownership, type OwnOwnership, Session } from './lease-record.ts';
 import type { LeaseStanding, Standing } from './lease-standing.ts';
 import type { LeaseView } from './lease-view.ts';
@@ -393,16 +394,4 @@ export class GroupClaims {
   #isOfSession({ session }: Ownership): boolean {
     return session !== undefined && session === this.#session.id;
   }
-}
-
-function textsOf(group: L2Group): readonly string[] {
-  return group.addresses.map(({ address }) => textOf(address)).sort();
-}
-
-const texts = new WeakMap<IpAddress, string>();
-
-function textOf(address: IpAddress): string {
-  const text = texts.get(address) ?? IpAddress.format(address);
-  texts.set(address, text);
-  return text;
 }

@@ -6,7 +6,7 @@ import { Random } from './random.ts';
 const NODES = 5;
 const ADDRESSES = 200;
 const SERVICES = 150;
-export const GRACE_MS = 6_000;
+const GRACE_MS = 6_000;
 /** Two may answer beyond this never, and so long only where frames were lost or a partition healed. */
 const OVERLAP_MAX_MS = 300;
 const DEAF_MS = 1_000;
@@ -31,7 +31,7 @@ interface SimGroups {
   readonly all: readonly SimGroup[];
 }
 
-export class Turmoil {
+class Turmoil {
   readonly world: World;
   readonly places: readonly Place[] = Array.from({ length: ADDRESSES }, (_, i) => placeOf(i));
   /** What went wrong, at most a few lines. */
@@ -353,4 +353,26 @@ export class Turmoil {
   #fault(text: string): void {
     if (this.faults.length < 8) this.faults.push(`${this.world.nowMs.toFixed(1)} ms: ${text}`);
   }
+}
+
+const ROUNDS = 3;
+
+/** A bad day from this seed; what went wrong. */
+export function runDay(seed: number): readonly string[] {
+  const turmoil = new Turmoil(seed);
+  turmoil.run(6_000);
+  turmoil.checkAnswered();
+  for (let round = 0; round < ROUNDS && turmoil.faults.length === 0; round++) {
+    for (let i = 0; i < 25; i++) {
+      turmoil.disturb();
+      turmoil.run(400);
+    }
+    turmoil.calm();
+    turmoil.run(22_000);
+    for (let i = 0; i < 40 && turmoil.faults.length === 0; i++) {
+      turmoil.checkAnswered();
+      turmoil.run(25);
+    }
+  }
+  return turmoil.faults;
 }
