@@ -262,8 +262,6 @@ async function all(libc: Libc): Promise<void> {
 }
 
 const libc = await loadLibc();
-// The thread keeps no process alive.
-const alive = setInterval(() => {}, 1000);
 ip('netns', 'add', namespace);
 try {
   inside('link', 'add', 'va', 'type', 'veth', 'peer', 'vb');
@@ -273,7 +271,6 @@ try {
   await all(libc);
 } finally {
   spawnSync('ip', ['netns', 'del', namespace]);
-  clearInterval(alive);
 }
 const widths = [0, 1, 2, 3].map(at => Math.max(...rows.map(each => each[at]?.length ?? 0)));
 for (const each of rows) console.log(each.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));

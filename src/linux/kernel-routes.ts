@@ -3,8 +3,10 @@
  * has the thread `nl` do the rest. Values that are the same ones as before cost next to nothing.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import {
+  type KernelGroup,
   type KernelRoute,
   type KernelRoutes,
   type KernelRouting,
@@ -27,7 +29,8 @@ import { nowhere } from './rtnetlink-routes.ts';
 const routesPerSlice = 4096;
 const valuesPerSlice = 512;
 
-const defaults: KernelRoutesOptions = { table: 254, rulePriority: 0, refusedAgainMs: 10_000 };
+/** The rule is before that of the main table, 32766, and behind what people write without a priority. */
+const defaults: KernelRoutesOptions = { table: 254, rulePriority: 32_765, refusedAgainMs: 10_000 };
 const statusNone: KernelRoutingStatus = { routes: 0, refusals: [], refusalsTotal: 0, problems: [] };
 
 export interface NetlinkRoutesOptions extends Partial<KernelRoutesOptions> {
@@ -105,7 +108,9 @@ export class NetlinkRoutes implements KernelRoutes {
     const number = ++this.#number;
     const answer = new Promise<FromRoutes>(resolve => this.#waiting.set(number, resolve));
     this.#thread.post(message(number));
+    this.#thread.hold(true);
     const { status, failure } = await answer;
+    this.#thread.hold(false);
     if (failure !== undefined) throw new Error(failure);
     return status;
   }
@@ -128,7 +133,7 @@ export class NetlinkRoutes implements KernelRoutes {
 
   /** Groups first, for routes to refer to. Those that go are named last, when nothing refers to them any more. */
   *#changes(before: KernelRouting, after: KernelRouting): Iterable<RoutesChange> {
-    const groups = diffValues(before.groups, after.groups, group => group.name);
+    const groups = diffValues(before.groups, after.groups, group => group.name, sameGroup);
     for (const slice of slices(groups.changed))
       yield {
         ...nothing,
@@ -136,7 +141,7 @@ export class NetlinkRoutes implements KernelRoutes {
       };
     if (before.routes !== after.routes) yield* this.#routeChanges(before.routes, after.routes);
     const groupsGone = groups.gone.map(group => this.#numbers.take(group.name));
-    const ends = diffValues(before.overlay?.ends ?? [], after.overlay?.ends ?? [], end => end.mac.value);
+    const ends = diffValues(before.overlay?.ends ?? [], after.overlay?.ends ?? [], end => end.mac.value, sameEnd);
     for (const slice of slices<OverlayEnd>(ends.changed)) yield { ...nothing, ends: slice };
     const endsGone = ends.gone.map(end => end.mac.value);
     if (groupsGone.length + endsGone.length > 0) yield { ...nothing, groupsGone, endsGone };
@@ -210,16 +215,41 @@ function diffValues<T, K>(
   before: readonly T[],
   after: readonly T[],
   keyOf: (value: T) => K,
+  same: (a: T, b: T) => boolean,
 ): { readonly changed: readonly T[]; readonly gone: readonly T[] } {
   if (before === after) return { changed: [], gone: [] };
   const old = new Map(before.map(value => [keyOf(value), value]));
   const changed: T[] = [];
   for (const value of after) {
     const key = keyOf(value);
-    if (old.get(key) !== value) changed.push(value);
+    const was = old.get(key);
+    if (was !== value && !(was !== undefined && same(was, value))) changed.push(value);
     old.delete(key);
   }
   return { changed, gone: [...old.values()] };
+}
+
+function sameGroup(a: KernelGroup, b: KernelGroup): boolean {
+  return (
+    a.nextHops.length === b.nextHops.length &&
+    a.nextHops.every((hop, i) => {
+      const other = b.nextHops[i];
+      if (other === undefined || hop.link !== other.link || hop.onLink !== other.onLink) return false;
+      return hop.weight === other.weight && IpAddress.equals(hop.gateway, other.gateway);
+    })
+  );
+}
+
+function sameEnd(a: OverlayEnd, b: OverlayEnd): boolean {
+  return (
+    IpAddress.equals(a.underlay, b.underlay) &&
+    a.gateways.length === b.gateways.length &&
+    a.gateways.every((each, i) => sameAddress(each, b.gateways[i]))
+  );
+}
+
+function sameAddress(a: IpAddress, b: IpAddress | undefined): boolean {
+  return b !== undefined && IpAddress.equals(a, b);
 }
 
 function* slices<T>(values: readonly T[]): Iterable<readonly T[]> {

@@ -48,6 +48,7 @@ export class NetlinkThread {
   #routes: RoutesListener | undefined;
   #facts: HostFacts | undefined;
   #failure: Error | undefined;
+  #holds = 0;
 
   constructor(libc: Libc, { namespace, protocol = heraldProtocol, queueBytes }: NetlinkThreadOptions = {}) {
     const work: NetlinkWork = { namespace, protocol, queueBytes };
@@ -55,6 +56,14 @@ export class NetlinkThread {
       message: message => this.#message(message),
       failed: error => this.#fail(error),
     });
+    // Until it has said how the host looks.
+    this.hold(true);
+  }
+
+  /** Keeps the process alive while somebody waits for an answer; held as often as it is let go. */
+  hold(held: boolean): void {
+    this.#holds += held ? 1 : -1;
+    this.#worker.hold(this.#holds > 0);
   }
 
   /** Tells how the host looks, at once where that is known, and whenever that changes. The result ends it. */
@@ -85,6 +94,7 @@ export class NetlinkThread {
       this.#routes?.answer(message);
       return;
     }
+    if (this.#facts === undefined) this.hold(false);
     this.#facts = message.facts;
     for (const listener of this.#listeners) listener.facts(message.facts);
   }

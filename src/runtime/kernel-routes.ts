@@ -65,7 +65,7 @@ export interface OverlayEnd {
 export interface KernelRouting {
   /** Ascending by Prefix.compare, each prefix once. */
   readonly routes: readonly KernelRoute[];
-  /** Each name once; routes name no other group. */
+  /** Each name once; routes name no other group. Compared by what they say, as ends of the overlay are. */
   readonly groups: readonly KernelGroup[];
   readonly overlay: KernelOverlay | undefined;
 }
