@@ -96,7 +96,7 @@ export class Cache {
     const before = this.#kind(kind).get(key);
     if (before?.version === version && before.uid === uid) return true;
     const parsed = parseObject(withoutIdle(raw, kind, apiVersion));
-    const told = this.#keepsTold.has(kind) ? toldBy(raw) : undefined;
+    const told = this.#keepsTold.has(kind) ? this.#toldBy(ref, version, raw) : undefined;
     const faults = parsed.outcome === 'known' ? parsed.warnings : parsed.outcome === 'refused' ? parsed.faults : [];
     const stands = before?.uid === uid ? before.object : undefined;
     const now = parsed.outcome === 'known' ? parsed.object : stands;
@@ -148,6 +148,12 @@ export class Cache {
       this.#entries.set(kind, entries);
     }
     return entries;
+  }
+
+  /** The echo of our own write says what its answer said. */
+  #toldBy(ref: ObjectRef, version: string, raw: RawObject): Told | undefined {
+    const written = this.#written.size === 0 ? undefined : this.#written.get(ObjectRef.format(ref));
+    return written?.version === version ? written.told : toldBy(raw);
   }
 
   #settleWrite(ref: ObjectRef, version: string): void {

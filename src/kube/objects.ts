@@ -42,7 +42,8 @@ export class Objects {
       ref,
       api.call('status', {
         method: 'PATCH',
-        path: objectPath(resource, ref, '/status', { fieldManager: manager, force: true }),
+        // What is sent is our own schema's: that the server reads it a second time to find unknown fields is for nothing.
+        path: objectPath(resource, ref, '/status', { fieldManager: manager, force: true, fieldValidation: 'Ignore' }),
         contentType: 'application/apply-patch+yaml',
         body: { apiVersion: resource.apiVersion, kind: ref.kind, metadata, ...stated },
       }),

@@ -8,13 +8,28 @@ import type { Clock, Log, Target } from './ports.ts';
 export interface LoopLimits {
   /** Wake-ups within this time of the first become one pass. */
   readonly coalesceMs: number;
+  /**
+   * So many passes may follow one another that closely, and one more for each `quickPassMs` since. A flood is taken in
+   * larger portions: within `floodCoalesceMs`.
+   */
+  readonly quickPassesMax: number;
+  readonly quickPassMs: number;
+  readonly floodCoalesceMs: number;
   /** A pass without a wake-up, in case the world drifted. */
   readonly resyncMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
 }
 
-const defaultLimits: LoopLimits = { coalesceMs: 1, resyncMs: 300_000, backoffMinMs: 250, backoffMaxMs: 300_000 };
+const defaultLimits: LoopLimits = {
+  coalesceMs: 1,
+  quickPassesMax: 8,
+  quickPassMs: 10,
+  floodCoalesceMs: 10,
+  resyncMs: 300_000,
+  backoffMinMs: 250,
+  backoffMaxMs: 300_000,
+};
 
 /** A target with the part of the desired state that is its own; undefined: it is not ours to touch now. */
 export interface Lane<D> {
@@ -55,6 +70,8 @@ export class ReconcileLoop<D> {
   #cancelPass: (() => void) | undefined;
   #passDueMs = Number.POSITIVE_INFINITY;
   #woken = false;
+  #quickPasses: number;
+  #quickSinceMs: number;
   #stopped = false;
   #passes = 0;
   #waiting: (() => void)[] = [];
@@ -64,13 +81,16 @@ export class ReconcileLoop<D> {
     this.#compute = compute;
     this.#env = env;
     this.#limits = { ...defaultLimits, ...env.limits };
+    this.#quickPasses = this.#limits.quickPassesMax;
+    this.#quickSinceMs = env.clock.nowMs();
     this.#lanes = lanes.map(each => new RunningLane(each, env, this.#limits, () => this.#tellSettled()));
   }
 
   /** Something changed, somewhere. Cheap, and safe to call at any time and any number of times. */
   wake(): void {
     this.#woken = true;
-    this.#schedule(this.#limits.coalesceMs);
+    const { coalesceMs, floodCoalesceMs } = this.#limits;
+    this.#schedule(this.#mayBeQuick() ? coalesceMs : Math.max(coalesceMs, floodCoalesceMs));
   }
 
   /** Passes so far. */
@@ -100,6 +120,17 @@ export class ReconcileLoop<D> {
     await Promise.all(this.#lanes.map(each => each.stop()));
   }
 
+  #mayBeQuick(): boolean {
+    const { quickPassesMax, quickPassMs } = this.#limits;
+    const nowMs = this.#env.clock.nowMs();
+    const more = Math.floor((nowMs - this.#quickSinceMs) / quickPassMs);
+    if (more > 0) {
+      this.#quickPasses = Math.min(quickPassesMax, this.#quickPasses + more);
+      this.#quickSinceMs += more * quickPassMs;
+    }
+    return this.#quickPasses > 0;
+  }
+
   #schedule(delayMs: number): void {
     const dueMs = this.#env.clock.nowMs() + delayMs;
     if (this.#stopped || dueMs >= this.#passDueMs) return;
@@ -110,6 +141,7 @@ export class ReconcileLoop<D> {
 
   #pass(): void {
     this.#passDueMs = Number.POSITIVE_INFINITY;
+    if (this.#woken) this.#quickPasses = Math.max(0, this.#quickPasses - 1);
     this.#woken = false;
     const startMs = this.#env.clock.nowMs();
     // A throw from here is our own mistake: it goes up and ends the process, and the supervisor starts a fresh one.

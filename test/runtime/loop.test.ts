@@ -5,7 +5,7 @@ import type { Target } from '../../src/runtime/ports.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
-const limits: LoopLimits = { coalesceMs: 10, resyncMs: 1000, backoffMinMs: 100, backoffMaxMs: 800 };
+const limits: Partial<LoopLimits> = { coalesceMs: 10, resyncMs: 1000, backoffMinMs: 100, backoffMaxMs: 800 };
 
 function recorder(name: string, attempt: (desired: number, signal: AbortSignal) => Promise<void> = async () => {}) {
   const applied: number[] = [];
@@ -19,11 +19,13 @@ function recorder(name: string, attempt: (desired: number, signal: AbortSignal) 
   return { target, applied };
 }
 
-function start(lanes: readonly Lane<{ value: number }>[]) {
+function start(lanes: readonly Lane<{ value: number }>[], more: Partial<LoopLimits> = {}) {
   const clock = new ManualClock();
   const log = recordingLog();
   const world = { value: 1 };
-  const loop = new ReconcileLoop(() => ({ ...world }), lanes, { clock, log, random: () => 0.5, limits });
+  const loop = new ReconcileLoop(() => ({ ...world }), lanes, {
+    ...{ clock, log, random: () => 0.5, limits: { ...limits, ...more } },
+  });
   return { clock, log, world, loop };
 }
 
@@ -39,6 +41,23 @@ describe('the reconcile loop', () => {
     expect(applied).toEqual([7]);
     expect(loop.passes).toBe(1);
     expect(loop.settled).toBe(true);
+  });
+
+  it('answers a few changes at once, a flood of them in larger portions, and a few again after a quiet time', async () => {
+    const flood = { coalesceMs: 1, quickPassesMax: 3, quickPassMs: 100, floodCoalesceMs: 50 };
+    const { clock, loop } = start([], flood);
+    const passesIn = async (ms: number) => {
+      const before = loop.passes;
+      for (let i = 0; i < ms; i++) {
+        loop.wake();
+        await clock.advance(1);
+      }
+      return loop.passes - before;
+    };
+    expect(await passesIn(3)).toBe(3);
+    expect(await passesIn(90)).toBe(1);
+    await clock.advance(400);
+    expect(await passesIn(3)).toBe(3);
   });
 
   it('computes again without a wake-up after the resync time, and a wake-up comes before it', async () => {
