@@ -10,6 +10,7 @@ import { IpAddress } from '../net/ip.ts';
 import { WAIT_MAX_MS, WorkerReins } from './blocking-worker.ts';
 import { type Libc, loadLibc, SystemError } from './libc.ts';
 import type { FromNd, NdWork, ToNd } from './nd-messages.ts';
+import { Rehearsal } from './nd-rehearsal.ts';
 import { LINK_ADDRESS_SIZE, PACKET_OTHERHOST, PACKET_TYPE_AT } from './packet-socket.ts';
 import { rowClearer } from './tcx.ts';
 
@@ -49,7 +50,7 @@ class Answering {
   #toldSinceMs = 0;
   #pacedSinceMs = 0;
   #paced = 0;
-  #isAhead = false;
+  #isFlooded = false;
   #table: AddressTable;
 
   constructor(libc: Libc, reins: WorkerReins<ToNd, FromNd>, clearRow: RowClearer | undefined) {
@@ -64,11 +65,15 @@ class Answering {
   }
 
   run(): void {
-    // A busy node makes others wait for a core; an answer must not. Without CAP_SYS_NICE it waits as well.
-    this.#isAhead = this.#libc.realtime(REALTIME_PRIORITY);
     const ready = new Int32Array(64);
+    const rehearsal = new Rehearsal();
     while (!this.#reins.stopped) {
-      const count = this.#libc.epollWait(this.#epoll, ready, WAIT_MAX_MS);
+      const count = this.#libc.epollWait(this.#epoll, ready, rehearsal.isOver ? WAIT_MAX_MS : 0);
+      if (count === 0 && !rehearsal.isOver) {
+        rehearsal.step();
+        // A busy node makes others wait for a core; an answer must not. Without CAP_SYS_NICE it waits as well.
+        if (rehearsal.isOver) this.#libc.realtime(REALTIME_PRIORITY);
+      }
       for (let i = 0; i < count; i++) {
         const fd = ready[i] as number;
         const socket = this.#sockets.get(fd);
@@ -132,9 +137,9 @@ class Answering {
   #pace(nowMs: number): void {
     this.#paced++;
     if (nowMs - this.#pacedSinceMs < PACE_MS) return;
-    const mayBeAhead = this.#paced <= PACE_MAX;
-    if (mayBeAhead !== this.#isAhead)
-      this.#isAhead = this.#libc.realtime(mayBeAhead ? REALTIME_PRIORITY : 0) && mayBeAhead;
+    const isFlood = this.#paced > PACE_MAX;
+    if (isFlood !== this.#isFlooded) this.#libc.realtime(isFlood ? 0 : REALTIME_PRIORITY);
+    this.#isFlooded = isFlood;
     this.#pacedSinceMs = nowMs;
     this.#paced = 0;
   }
