@@ -1,8 +1,8 @@
 /**
- * The addresses that this node answers for, in shared memory: one writer (the main thread), and readers that never wait
- * (the responder). Which rows there are is one thing, until when they count another: two deadlines, one for rows in mode
- * `session`, one for rows in mode `hold`, both in milliseconds of CLOCK_BOOTTIME. A row answers while `now` is before
- * the deadline of its mode; rows in mode `listen` never answer, but what other stations say of them is noticed.
+ * The addresses that this node answers for, in shared memory: one writer (the main thread), readers that never wait
+ * (the responder). Which rows there are is one thing, until when they count another: two deadlines, one for rows in
+ * mode `session`, one for rows in mode `hold`, both in milliseconds of CLOCK_BOOTTIME. A row answers while `now` is
+ * before the deadline of its mode; rows in mode `listen` never answer, but what others say of them is noticed.
  *
  * A table with open addressing and rows that never move: a lookup finds what was there all the time. Every row has a
  * word with a generation and the state, which is written before and after its key is, so that a reader notices a row
@@ -87,7 +87,7 @@ const ROW_NUMBERS = ROW_OCTETS / 8;
 const TRIES_MAX = 64;
 
 /** What `find` returns for an address that has no row, here or on any link. */
-export const NO_ROW = -1;
+const NO_ROW = -1;
 export const ROW_ON_OTHER_LINK = -2;
 
 /** Thrown when there are more rows than room: make a larger table and give the readers that one. */
@@ -126,7 +126,7 @@ export class AddressTable {
 
   // The writer.
 
-  /** The whole set; a row that stays is not touched, so it keeps its counters, and a `hold` row that yielded stays so. */
+  /** The whole set. A row that stays is not touched: it keeps its counters, and a `hold` row that yielded stays so. */
   replaceAll(rows: readonly OwnedRow[]): RowChanges {
     const wanted = new Map(rows.map(row => [keyOf(row), row]));
     if (wanted.size > this.rowsMax) throw new TableFullError(`${wanted.size} rows, room for ${this.rowsMax}`);
@@ -181,7 +181,7 @@ export class AddressTable {
     }));
   }
 
-  /** Frames answered, and frames dropped by reason, since the table was made. Reasons that never came up are left out. */
+  /** Frames answered, and dropped by reason, since the table was made. Reasons that never came up are left out. */
   counters(): { readonly answers: number; readonly drops: ReadonlyMap<Drop, number> } {
     const counted = drops.map((name, i) => [name, this.#number(COUNTERS_AT + i + 1)] as const);
     return { answers: this.#number(COUNTERS_AT), drops: new Map(counted.filter(([, count]) => count > 0)) };

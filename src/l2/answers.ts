@@ -14,9 +14,9 @@ import type { Heard } from './responder.ts';
 import { Schedule } from './schedule.ts';
 
 /** A taker says so this long before it answers, where somebody may still be holding the address. */
-export const ANNOUNCE_AHEAD_MS = 50;
+const ANNOUNCE_AHEAD_MS = 50;
 /** How far the deadline of rows in mode `hold` is ahead, and how often it is put off. */
-export const HOLD_MS = 300;
+const HOLD_MS = 300;
 const HOLD_ROLL_MS = 100;
 const ASK_MS = 200;
 /** Without an answer for so long, an address that was given up is held again; one of several comes first. */

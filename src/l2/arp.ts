@@ -3,7 +3,7 @@ import { IpAddress } from '../net/ip.ts';
 import { Mac } from '../net/mac.ts';
 import { copy, ETHERNET, ETHERNET_OCTETS, ETHERTYPE_ARP, newFrame, putMac, putU16 } from './ethernet.ts';
 
-export const ARP_OCTETS = 28;
+const ARP_OCTETS = 28;
 export const ARP_FRAME_OCTETS = ETHERNET_OCTETS + ARP_OCTETS;
 export const ARP_REQUEST = 1;
 export const ARP_REPLY = 2;

@@ -1,4 +1,4 @@
-/** Ethernet II frames as ARP and NDP use them: offsets, octets read and written in place, the head of a frame we send. */
+/** Ethernet II frames as ARP and NDP use them: offsets, octets read and written in place, the head of what we send. */
 import type { Mac } from '../net/mac.ts';
 
 export const ETHERNET_OCTETS = 14;

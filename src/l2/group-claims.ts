@@ -268,7 +268,7 @@ export class GroupClaims {
     return holding;
   }
 
-  /** Addresses that the Lease is to list: those of the group, and those of it that have moved to a group not yet had. */
+  /** Addresses that the Lease is to list: the group's, and of its former ones those that nobody took yet. */
   #wanted(name: string, record: Ownership, group: L2Group | undefined): readonly string[] {
     if (this.#session.phase === 'leaving') return [];
     const wanted = new Set(group?.eligible === true ? textsOf(group) : []);

@@ -1,6 +1,6 @@
 /**
- * Who stands behind a Lease of ownership: whether anybody may be answering by it, until when that has to be assumed, and
- * which Leases list an address. Rules 1 and 3 of the argument in ownership.ts.
+ * Who stands behind a Lease of ownership: whether anybody may be answering by it, until when that has to be assumed,
+ * and which Leases list an address. Rules 1 and 3 of the argument in ownership.ts.
  */
 import { Ownership, type SeenLease, Session } from './lease-record.ts';
 import type { LeaseView } from './lease-view.ts';
@@ -22,7 +22,7 @@ export class LeaseStanding {
   readonly #listing = new Map<string, readonly string[]>();
   /** Of a session whose Lease does not say. */
   sessionMs: number;
-  /** Since when the store has been answering without a break: only what was seen since then says that a node is gone. */
+  /** Since when the store has answered without a break: only what was seen since then says that a node is gone. */
   healthySinceMs = Number.POSITIVE_INFINITY;
 
   constructor(view: LeaseView, sessionMs: number) {

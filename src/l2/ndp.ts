@@ -1,21 +1,21 @@
-/** Neighbour solicitations and advertisements: RFC 4861 §4.3, §4.4, §4.6.1; duplicate address detection, RFC 4862 §5.4. */
+/** Neighbour solicitations and advertisements: RFC 4861 §4.3, §4.4, §4.6.1; probes for duplicates: RFC 4862 §5.4. */
 import { IpAddress } from '../net/ip.ts';
 import { Mac } from '../net/mac.ts';
 import { copy, ETHERNET, ETHERNET_OCTETS, ETHERTYPE_IPV6, newFrame, putMac, putU16, u8, u16 } from './ethernet.ts';
 
-export const IPV6_OCTETS = 40;
+const IPV6_OCTETS = 40;
 /** A solicitation or advertisement without options. */
 export const NDP_OCTETS = 24;
-export const NDP_FRAME_OCTETS_MIN = ETHERNET_OCTETS + IPV6_OCTETS + NDP_OCTETS;
+const NDP_FRAME_OCTETS_MIN = ETHERNET_OCTETS + IPV6_OCTETS + NDP_OCTETS;
 /** An advertisement as we send it, with its link-layer option. */
 export const NDP_FRAME_OCTETS = NDP_FRAME_OCTETS_MIN + 8;
 export const NEXT_HEADER_ICMPV6 = 58;
 export const NEIGHBOUR_SOLICITATION = 135;
 export const NEIGHBOUR_ADVERTISEMENT = 136;
 export const SOURCE_LINK_OPTION = 1;
-export const TARGET_LINK_OPTION = 2;
+const TARGET_LINK_OPTION = 2;
 export const FLAG_SOLICITED = 0x40;
-export const FLAG_OVERRIDE = 0x20;
+const FLAG_OVERRIDE = 0x20;
 
 /** Where the parts are in a frame. */
 export const IPV6 = { version: 14, payload: 18, nextHeader: 20, hopLimit: 21, source: 22, destination: 38 } as const;

@@ -1,4 +1,4 @@
-/** What the ownership of addresses is told and what it wants done: its events and effects. ownership.ts has the rules. */
+/** What the ownership of addresses is told and what it wants done: events and effects. ownership.ts has the rules. */
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { Deadlines, OwnedRow } from './address-table.ts';

@@ -1,7 +1,8 @@
 /**
  * A frame in; a reply or the name of why there is none out. ARP by RFC 826 and RFC 5227, neighbour solicitations by RFC
- * 4861 §7.1.1 and §7.2.4, probes of duplicate address detection by RFC 4862 §5.4.3. Answers only for rows whose deadline
- * is not over at `nowMs`, which is the promise that makes one owner: the caller reads the clock after it has the frame.
+ * 4861 §7.1.1 and §7.2.4, probes of duplicate address detection by RFC 4862 §5.4.3. Answers only for rows whose
+ * deadline is not over at `nowMs`, which is the promise that makes one owner: the caller reads the clock after it has
+ * the frame.
  *
  * It also listens: another station that speaks for an address of ours is named, and a row in mode `hold` is given up
  * that very moment. Nothing here allocates; it has to keep up with a flood.
@@ -233,7 +234,7 @@ function heard(table: AddressTable, slot: number, unasked: boolean): number {
   return unasked ? code['heard-claim'] : code['heard-answer'];
 }
 
-/** Where the MAC of the source link-layer option is; -1 without one; a drop, below that, for options that are broken. */
+/** Where the MAC of the source link-layer option is; -1 without one; a drop, below that, where options are broken. */
 function linkOption(frame: Uint8Array, end: number): number {
   const isSolicitation = u8(frame, NDP.type) === NEIGHBOUR_SOLICITATION;
   let found = -1;

@@ -1,6 +1,6 @@
 /**
- * When the owner of an address says so unasked: at once, 1.1 s apart for 5 s, then every `--garp-interval`. Switches and
- * hosts forget, and frames get lost (reference §4.7; RFC 5227 §2.3, RFC 4861 §7.2.6). Deadlines are data.
+ * When the owner of an address says so unasked: at once, 1.1 s apart for 5 s, then every `--garp-interval`. Switches
+ * and hosts forget, and frames get lost (reference §4.7; RFC 5227 §2.3, RFC 4861 §7.2.6). Deadlines are data.
  */
 
 const QUICK_MS = 1_100;

@@ -1,8 +1,11 @@
 /** The table in shared memory, against a Map; what a full sync keeps and what it purges (L33-L39). */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AddressTable, NO_ROW, type OwnedRow, ROW_ON_OTHER_LINK, TableFullError } from '../../src/l2/address-table.ts';
+import { AddressTable, type OwnedRow, ROW_ON_OTHER_LINK, TableFullError } from '../../src/l2/address-table.ts';
 import { IpAddress } from '../../src/net/ip.ts';
+
+/** What `find` returns for an address that is nowhere. */
+const NO_ROW = -1;
 
 const address = (number: number): IpAddress =>
   number % 2 === 0

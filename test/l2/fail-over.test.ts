@@ -1,4 +1,4 @@
-/** How long each fault leaves an address unanswered, and that it never has two owners: E15-E20, L26, L32, on simulated time. */
+/** How long each fault leaves an address unanswered, and that two never own it: E15-E20, L26, L32 (simulated time). */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SimNode } from '../sim/l2-world.ts';
 import { Lan } from './lan.ts';

@@ -13,7 +13,6 @@ import {
 } from '../../src/l2/arp.ts';
 import { type Drop, dropOf, isHeard } from '../../src/l2/drop.ts';
 import {
-  FLAG_OVERRIDE,
   FLAG_SOLICITED,
   icmpv6Checksum,
   NDP,
@@ -42,6 +41,7 @@ const mac = (text: string): Mac => {
   return parsed;
 };
 
+const FLAG_OVERRIDE = 0x20;
 const ours = mac('02:00:00:00:00:01');
 const second = mac('02:00:00:00:00:02');
 const asker = mac('02:aa:00:00:00:99');

@@ -6,7 +6,7 @@
 import { AddressTable, type RowMode } from '../../src/l2/address-table.ts';
 import { ARP_REQUEST, readArp } from '../../src/l2/arp.ts';
 import { isHeard } from '../../src/l2/drop.ts';
-import type { LeaseContent, SeenLease } from '../../src/l2/lease-record.ts';
+import type { SeenLease } from '../../src/l2/lease-record.ts';
 import { NDP, NEIGHBOUR_SOLICITATION } from '../../src/l2/ndp.ts';
 import { AddressOwnership } from '../../src/l2/ownership.ts';
 import type {
@@ -19,93 +19,11 @@ import type {
 import { type RespondingLink, readHeard, respond, respondingLink } from '../../src/l2/responder.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import type { Mac } from '../../src/net/mac.ts';
+import { Agenda } from './agenda.ts';
+import { SimStore } from './l2-store.ts';
 import type { Random } from './random.ts';
 
 export const LINK = 2;
-
-/** Events in the order of their time, and of their coming among equals. */
-export class Agenda {
-  nowMs = 0;
-  readonly #heap: { readonly atMs: number; readonly order: number; readonly run: () => void }[] = [];
-  #order = 0;
-
-  at(atMs: number, run: () => void): void {
-    const heap = this.#heap;
-    const item = { atMs: Math.max(atMs, this.nowMs), order: this.#order++, run };
-    let i = heap.push(item) - 1;
-    while (i > 0) {
-      const up = (i - 1) >> 1;
-      if (!before(item, heap[up])) break;
-      heap[i] = heap[up] as typeof item;
-      i = up;
-    }
-    heap[i] = item;
-  }
-
-  run(untilMs: number): void {
-    for (let next = this.#heap[0]; next && next.atMs <= untilMs; next = this.#heap[0]) {
-      this.#pop();
-      this.nowMs = next.atMs;
-      next.run();
-    }
-    this.nowMs = untilMs;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let i = 0;
-    for (;;) {
-      const left = i * 2 + 1;
-      const child = left + 1 < heap.length && before(heap[left + 1], heap[left]) ? left + 1 : left;
-      if (child >= heap.length || !before(heap[child], last)) break;
-      heap[i] = heap[child] as typeof last;
-      i = child;
-    }
-    heap[i] = last;
-  }
-}
-
-interface Item {
-  readonly atMs: number;
-  readonly order: number;
-}
-
-function before(a: Item | undefined, b: Item | undefined): boolean {
-  return a !== undefined && b !== undefined && (a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order));
-}
-
-/** Objects with versions, and everything that was ever written in its order. */
-export class SimStore {
-  readonly log: { readonly name: string; readonly lease: SeenLease | undefined }[] = [];
-  readonly leases = new Map<string, SeenLease>();
-
-  /** The new version; undefined: conflict. */
-  put(lease: LeaseContent, base: string | undefined): string | undefined {
-    const before = this.leases.get(lease.name);
-    if (before?.resourceVersion !== base) return undefined;
-    // As real stores do: what changes nothing has no new version.
-    const same =
-      before &&
-      JSON.stringify({ ...before, resourceVersion: '' }) === JSON.stringify({ ...lease, resourceVersion: '' });
-    if (before && same) return before.resourceVersion;
-    const resourceVersion = String(this.log.length + 1);
-    const stored = { ...lease, resourceVersion };
-    this.leases.set(lease.name, stored);
-    this.log.push({ name: lease.name, lease: stored });
-    return resourceVersion;
-  }
-
-  remove(name: string, base: string): boolean {
-    const before = this.leases.get(name);
-    if (before === undefined) return true;
-    if (before.resourceVersion !== base) return false;
-    this.leases.delete(name);
-    this.log.push({ name, lease: undefined });
-    return true;
-  }
-}
 
 /** An address in the forms that checking it takes. */
 export interface Place {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { runDay } from './l2-turmoil.ts';
 
-/** `SIM_SEED=7 vitest run test/sim/l2.test.ts` replays one; `SIM_SEEDS=1000` tries so many, as `npm run sim:l2` does. */
+/** `SIM_SEED=7 vitest run test/sim/l2.test.ts` replays one; `SIM_SEEDS=50` tries so many, `npm run sim:l2` 1,000. */
 const { SIM_SEED, SIM_SEEDS } = process.env;
 const seeds = SIM_SEED ? [Number(SIM_SEED)] : Array.from({ length: Number(SIM_SEEDS ?? 6) }, (_, i) => i + 1);
 
