@@ -3,6 +3,7 @@
  * authentication and Cilium's roles. Both clusters are on one link, or behind a router each node has a link of its own
  * to. Every node runs the program as users do.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { ask } from '../../src/cli/client.ts';
 import type { MeshRouteJson, MeshStatusJson } from '../../src/runtime/mesh-views.ts';
@@ -84,6 +85,14 @@ export class MeshNode {
 
   cli(...words: string[]): string {
     return this.node.run(heraldPath, ...words);
+  }
+
+  /** What a command says that ends with a failure. */
+  refuses(...words: string[]): string {
+    const [command = '', ...rest] = this.node.inside(heraldPath, ...words);
+    const done = spawnSync(command, rest, { encoding: 'utf8' });
+    if (done.status === 0) throw new Error(`herald ${words.join(' ')} succeeded: ${done.stdout}`);
+    return done.stdout + done.stderr;
   }
 
   /** True when every one of `count` pings came back. */

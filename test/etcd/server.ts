@@ -28,7 +28,7 @@ export class Authority {
       'ec_paramgen_curve:P-256',
       '-nodes',
       '-days',
-      '30',
+      '90',
       '-subj',
       '/CN=test',
       '-keyout',
@@ -39,7 +39,7 @@ export class Authority {
   }
 
   /** Files of a certificate for a common name, for server and client alike. */
-  issue(cn: string, names = 'IP:127.0.0.1,DNS:localhost', days = 30): { cert: string; key: string } {
+  issue(cn: string, names = 'IP:127.0.0.1,DNS:localhost', days = 60): { cert: string; key: string } {
     const id = JSON.stringify([cn, names, days]);
     const had = this.#issued.get(id);
     if (had !== undefined) return had;

@@ -1,0 +1,211 @@
+/**
+ * The way to another cluster's state, one step after the other, each with what it found or why it ends: certificates,
+ * name, TCP, TLS, etcd and its authentication, configuration, canary. As the agent's own certificates see it, so that
+ * rights are shown as well. Reference §5.2.
+ */
+import { X509Certificate } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { connect, isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { checkServerIdentity, connect as connectTls } from 'node:tls';
+import type { ClusterIdentity, ClustersMax } from '../mesh/cluster.ts';
+import { ClusterConfig } from '../mesh/cluster-config.ts';
+import { MeshKey } from '../mesh/key.ts';
+import { MeshRefusal } from '../mesh/reason.ts';
+import type { StateAccess } from '../runtime/mesh-state.ts';
+import type { Clock } from '../runtime/ports.ts';
+import { type Material, readMaterial } from './credentials.ts';
+import { EtcdState } from './state.ts';
+
+export interface Finding {
+  readonly step: string;
+  readonly outcome: 'ok' | 'warning' | 'failed';
+  /** What was found, or the reason. */
+  readonly detail: string;
+}
+
+export interface Examined {
+  /** The cluster whose state it is. */
+  readonly cluster: string;
+  readonly access: StateAccess;
+  /** Undefined where it is our own state. */
+  readonly own: ClusterIdentity | undefined;
+  readonly clustersMax: ClustersMax;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+const dayMs = 86_400_000;
+
+/** Goes on as far as it makes sense. */
+export async function* troubleshoot(examined: Examined): AsyncGenerator<Finding> {
+  const { access } = examined;
+  let material: Material;
+  try {
+    material = readMaterial(access);
+  } catch (error) {
+    yield failed('certificates', error);
+    return;
+  }
+  yield* certificates(material, examined.clock.wallMs());
+  let reached = false;
+  for (const endpoint of access.endpoints) {
+    let fine = true;
+    for await (const finding of wayTo(endpoint, material, examined)) {
+      fine &&= finding.outcome !== 'failed';
+      yield finding;
+    }
+    reached ||= fine;
+  }
+  if (reached) yield* inside(examined);
+}
+
+function* certificates({ ca, cert }: Material, wallMs: number): Generator<Finding> {
+  for (const [what, pem] of [
+    ['CA certificate', ca],
+    ['client certificate', cert],
+  ] as const) {
+    if (pem === undefined) continue;
+    try {
+      const { subject, issuer, validToDate } = new X509Certificate(pem);
+      const detail = `${oneLine(subject)}, issued by ${oneLine(issuer)}, valid until ${validToDate.toISOString()}`;
+      const leftMs = validToDate.getTime() - wallMs;
+      yield { step: what, outcome: leftMs < 0 ? 'failed' : leftMs < 30 * dayMs ? 'warning' : 'ok', detail };
+    } catch (error) {
+      yield failed(what, error);
+    }
+  }
+}
+
+async function* wayTo(endpoint: string, material: Material, { access, timeoutMs }: Examined): AsyncGenerator<Finding> {
+  const url = new URL(endpoint);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(url.port === '' ? 2379 : url.port);
+  let addresses: readonly string[];
+  try {
+    addresses = await resolve(host, access);
+  } catch (error) {
+    yield failed(`resolve ${host}`, error);
+    return;
+  }
+  const local = addresses.filter(isLocal);
+  yield {
+    step: `resolve ${host}`,
+    outcome: local.length > 0 && isIP(host) === 0 ? 'warning' : 'ok',
+    detail: `${addresses.join(', ')}${local.length > 0 ? ' (an address of this host: two clusters may share a port)' : ''}`,
+  };
+  const [address = ''] = addresses;
+  try {
+    await tcp(address, port, timeoutMs);
+    yield { step: 'TCP', outcome: 'ok', detail: `${address} port ${port}` };
+  } catch (error) {
+    yield failed('TCP', error);
+    return;
+  }
+  if (url.protocol === 'http:') return;
+  try {
+    yield { step: 'TLS', outcome: 'ok', detail: await handshake(address, port, host, material, timeoutMs) };
+  } catch (error) {
+    yield failed('TLS', error);
+  }
+}
+
+async function* inside(examined: Examined): AsyncGenerator<Finding> {
+  const { cluster, access, clock, timeoutMs } = examined;
+  const state = new EtcdState({ access, clock, random: () => 0, limits: { callMs: timeoutMs } });
+  try {
+    const version = await state.version();
+    yield { step: 'etcd', outcome: 'ok', detail: `version ${version}, cluster ${state.status().clusterId}` };
+    const value = await state.get(MeshKey.clusterConfig(cluster));
+    yield { step: 'authentication', outcome: 'ok', detail: 'we may read the configuration' };
+    const step = MeshKey.clusterConfig(cluster);
+    if (value === undefined) {
+      yield { step, outcome: 'failed', detail: MeshRefusal.format(MeshRefusal.of('no-cluster-config', cluster)) };
+      return;
+    }
+    yield* configuration(step, value, examined);
+    const config = ClusterConfig.read(value);
+    const cached = !('reason' in config) && config.cached;
+    const canary = MeshKey.canary(cluster, 'nodes', cached);
+    const written = await state.get(canary);
+    yield written === undefined
+      ? { step: canary, outcome: 'failed', detail: MeshRefusal.format(MeshRefusal.of('no-canary')) }
+      : { step: canary, outcome: 'ok', detail: Buffer.from(written).toString().slice(0, 64) };
+  } catch (error) {
+    yield failed('etcd', error);
+  } finally {
+    await state.close();
+  }
+}
+
+function* configuration(step: string, value: Uint8Array, { own, clustersMax }: Examined): Generator<Finding> {
+  const config = ClusterConfig.read(value);
+  if ('reason' in config) {
+    yield { step, outcome: 'failed', detail: MeshRefusal.format(config) };
+    return;
+  }
+  const refusal = own && ClusterConfig.refusal(config, own, clustersMax);
+  const detail = `ID ${config.id}, maximum of clusters ${config.maxConnectedClusters || 'not said'}${config.cached ? ', a mirror' : ''}`;
+  yield refusal === undefined
+    ? { step, outcome: 'ok', detail }
+    : { step, outcome: 'failed', detail: `${detail}: ${MeshRefusal.format(refusal)}` };
+}
+
+async function resolve(host: string, { hostAliases }: StateAccess): Promise<readonly string[]> {
+  const known = hostAliases.get(host);
+  if (known !== undefined) return known;
+  return isIP(host) !== 0 ? [host] : (await lookup(host, { all: true })).map(each => each.address);
+}
+
+function isLocal(address: string): boolean {
+  return Object.values(networkInterfaces()).some(all => all?.some(each => each.address === address));
+}
+
+function tcp(host: string, port: number, timeoutMs: number): Promise<void> {
+  return new Promise((done, fail) => {
+    const socket = connect({ host, port, timeout: timeoutMs });
+    socket.once('connect', () => {
+      socket.destroy();
+      done();
+    });
+    socket.once('timeout', () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    socket.once('error', fail);
+  });
+}
+
+function handshake(
+  address: string,
+  port: number,
+  name: string,
+  { ca, cert, key }: Material,
+  timeoutMs: number,
+): Promise<string> {
+  return new Promise((done, fail) => {
+    const socket = connectTls({
+      host: address,
+      port,
+      ca,
+      cert,
+      key,
+      ALPNProtocols: ['h2'],
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+      checkServerIdentity: (_, peer) => checkServerIdentity(name, peer),
+    });
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    socket.once('secureConnect', () => {
+      const { subject } = socket.getPeerCertificate();
+      const version = socket.getProtocol() ?? 'TLS';
+      socket.destroy();
+      done(`${version}, server ${subject?.CN ?? 'without a name'}`);
+    });
+    socket.once('error', fail);
+  });
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\n/g, ', ');
+}
+
+function failed(step: string, error: unknown): Finding {
+  return { step, outcome: 'failed', detail: error instanceof Error ? error.message : String(error) };
+}
