@@ -18,8 +18,8 @@ import { rowClearer } from './tcx.ts';
 const BATCH_MAX = 64;
 /** Errors in a row after which a socket is given up. */
 const ERRORS_MAX = 16;
-/** The same station saying the same again is told no sooner. */
-const REPEAT_MS = 1000;
+/** The same station saying the same again is told no sooner; well within the time after which silence counts. */
+const REPEAT_MS = 100;
 /** Different things told in one such time; the rest is counted in the table alone. */
 const TOLD_MAX = 256;
 
