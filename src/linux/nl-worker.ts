@@ -31,7 +31,8 @@ function main({ namespace, protocol, queueBytes }: NetlinkWork): void {
   libc.epollAdd(epoll, events.socket.fd);
   while (!reins.stopped) {
     const nowMs = performance.now();
-    const waitMs = Math.min(events.waitMs(nowMs) ?? WAIT_MAX_MS, routes.waitMs(nowMs) ?? WAIT_MAX_MS);
+    const routesMs = events.isReady ? routes.waitMs(nowMs) : undefined;
+    const waitMs = Math.min(events.waitMs(nowMs) ?? WAIT_MAX_MS, routesMs ?? WAIT_MAX_MS);
     const count = libc.epollWait(epoll, ready, Math.min(WAIT_MAX_MS, Math.ceil(waitMs)));
     for (let i = 0; i < count; i++) {
       if (ready[i] === events.socket.fd) events.hear(performance.now());

@@ -37,8 +37,10 @@ const retryMs = 1000;
 /** Receives of one turn; what waits longer comes with the next. */
 const receivesMax = 64;
 
+const ENOENT = 2;
 const EAFNOSUPPORT = 97;
 const EOPNOTSUPP = 95;
+const noRoutes = [ENOENT, EAFNOSUPPORT, EOPNOTSUPP];
 
 /** What happened beyond what the host looks like now. */
 export interface Stir {
@@ -122,7 +124,8 @@ export class RtnetlinkEvents {
     try {
       this.#list();
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
+      // Who cannot even begin leaves it to others.
+      if (!(error instanceof SystemError) || !this.isReady) throw error;
       this.#isAllDue = true;
       this.#dueMs = nowMs + retryMs;
       return;
@@ -198,8 +201,8 @@ export class RtnetlinkEvents {
         },
       );
     } catch (error) {
-      // A kernel without the family has no routes of it.
-      if (!(error instanceof SystemError && [EAFNOSUPPORT, EOPNOTSUPP].includes(error.errno))) throw error;
+      // A kernel without the family has no routes of it; a table without routes is not there.
+      if (!(error instanceof SystemError && noRoutes.includes(error.errno))) throw error;
     }
     let objects: ReadonlyMap<number, ListedNextHop> | undefined;
     const gatewaysOf: GatewaysOf = id => {

@@ -1,4 +1,5 @@
 /** Routes, next hops and rules in the kernel of a namespace: as a whole set, over restarts, against interference. */
+import { spawnSync } from 'node:child_process';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { NetlinkRoutes, type NetlinkRoutesOptions } from '../../src/linux/kernel-routes.ts';
 import { loadLibc } from '../../src/linux/libc.ts';
@@ -220,6 +221,13 @@ describe.skipIf(missing !== undefined)(`routes in a kernel${missing ? ` (${missi
     expect(on.ip('rule', 'show')).toContain('77:');
     expect(on.ip('route', 'show', '10.8.0.0/16')).toContain('192.0.2.9');
     expect(await second.apply(routing([group('a', '192.0.2.2')], '10.1.0.0/16 a'))).toMatchObject({ routes: 1 });
+  });
+
+  it('flush of a namespace where nothing is up has nothing to do', async () => {
+    const on = host();
+    spawnSync('ip', ['netns', 'del', on.name]);
+    spawnSync('ip', ['netns', 'add', on.name]);
+    expect(await agent(on).routes.flush()).toEqual({ routes: 0, refusals: [], refusalsTotal: 0, problems: [] });
   });
 
   it('moved to another table, they are gone from the one before', async () => {

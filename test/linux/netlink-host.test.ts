@@ -106,6 +106,16 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
     await eventually('it went', () => link(facts(), 'renamed') === undefined && link(facts(), 'far') === undefined);
   });
 
+  it('a namespace where nothing is up yet, and so no routing table', async () => {
+    const name = net.namespace('empty').name;
+    spawnSync('ip', ['netns', 'del', name]);
+    spawnSync('ip', ['netns', 'add', name]);
+    const { watch, thread, log } = begin(name);
+    await watch.listen(thread);
+    expect(watch.facts).toMatchObject({ links: [{ name: 'lo', up: false, addresses: [] }], defaultRoutes: [] });
+    expect(log.lines).toEqual([]);
+  });
+
   it('enslaved and freed again', async () => {
     const { in: namespace, facts } = await watched();
     namespace.ip('link', 'add', 'br0', 'type', 'bridge');
