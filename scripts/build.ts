@@ -1,15 +1,18 @@
 /**
  * Makes the package that `npm i -g` takes: build/herald/ and build/herald-VERSION.tgz. The sources are compiled and
  * bundled into dist/, one chunk for each thing that is loaded by itself, so that a command loads only what it uses.
- * Everything but koffi is bundled: koffi brings a binary for the machine it is installed on.
+ * Everything but koffi is bundled: koffi brings a binary for the machine it is installed on. An argument names another
+ * folder than build/.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const stage = `${root}build/herald`;
+const out = resolve(process.argv[2] ?? `${root}build`);
+const stage = `${out}/herald`;
 const { name, version, description, dependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 
 rmSync(stage, { recursive: true, force: true });
@@ -61,9 +64,9 @@ writeFileSync(
   )}\n`,
 );
 
-const pack = spawnSync('npm', ['pack', '--silent', '--pack-destination', `${root}build`], {
+const pack = spawnSync('npm', ['pack', '--silent', '--pack-destination', out], {
   cwd: stage,
   encoding: 'utf8',
 });
 if (pack.status !== 0) throw new Error(`npm pack: ${pack.stderr}`);
-console.log(`build/${pack.stdout.trim()}`);
+console.log(`${process.argv[2] === undefined ? 'build' : out}/${pack.stdout.trim()}`);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import { run } from '../../src/cli/main.ts';
+import { ownBpffs } from '../../src/cli/run-l2.ts';
 import { parseYaml } from '../../src/directory/yaml.ts';
 import { type ApiServer, startApiServer } from '../support/kube/api-server.ts';
 import { kubeMissing } from '../support/kube/programs.ts';
@@ -37,6 +38,7 @@ interface Container {
   readonly livenessProbe?: { readonly httpGet: object };
   readonly readinessProbe?: { readonly httpGet: object };
   readonly resources: object;
+  readonly volumeMounts: readonly object[];
 }
 
 async function said(...words: string[]): Promise<{ status: number; out: string; err: string }> {
@@ -117,6 +119,7 @@ describe('herald install', () => {
     expect(agent.env.map(each => each.name)).toContain('NODE_NAME');
     // Who has no capability is root here: the owner of the folder the kubelet made.
     expect(spec.initContainers?.map(each => each.securityContext.capabilities)).toEqual([{ drop: ['ALL'] }]);
+    expect(agent.volumeMounts).toContainEqual({ name: 'bpf', mountPath: ownBpffs });
   });
 
   it('runs two operators without a single capability', async () => {

@@ -3,7 +3,7 @@
  * under its own service account. An agent may be in a network namespace, as if that were its node.
  */
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask } from '../../../src/cli/client.ts';
 import type { Namespace } from '../netns.ts';
@@ -24,6 +24,8 @@ export interface RoleOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** What starts it; default: `herald ROLE`. */
   readonly command?: readonly string[];
+  /** The user it becomes: what it is given is that user's. */
+  readonly userId?: number;
 }
 
 export class InstalledCluster {
@@ -70,10 +72,15 @@ export class InstalledCluster {
 
   /** Resolves when it answers its probes, ready or not. */
   async run(role: InstalledRole, options: RoleOptions): Promise<RoleProcess> {
+    const { kubeconfig } = this.#identities[role];
+    if (options.userId !== undefined) {
+      chownSync(kubeconfig, options.userId, options.userId);
+      for (const folder of [this.server.folder, this.#processes.path]) chmodSync(folder, 0o711);
+    }
     const port = options.in === undefined ? await freePort() : 9879;
     const started = new RoleProcess(this.#processes, role, port, options, [
       ...(options.command ?? [heraldPath, role]),
-      `--kubeconfig=${this.#identities[role].kubeconfig}`,
+      `--kubeconfig=${kubeconfig}`,
       `--namespace=${this.namespace}`,
       `--listen=127.0.0.1:${port}`,
     ]);
@@ -109,7 +116,8 @@ export class RoleProcess {
     this.#port = port;
     this.#in = options.in;
     this.state = join(processes.path, this.#name);
-    mkdirSync(this.state, { recursive: true, mode: 0o777 });
+    mkdirSync(this.state, { recursive: true });
+    if (options.userId !== undefined) chownSync(this.state, options.userId, options.userId);
     const words = [...command, `--state=${this.state}`, ...(options.words ?? [])];
     const env = { ...process.env, NODE_NAME: options.node, ...options.env };
     this.#child = processes.run(this.#name, options.in?.inside(...words) ?? words, env);
