@@ -3,6 +3,7 @@
  * one process of the cluster, our state into our own etcd. A loop of its own, for it wakes to other things than the
  * control plane does.
  */
+import type { PeerStatus } from '../bgp/speaker-status.ts';
 import { type MeshNodes, ownClusterConfig } from '../control/mesh-nodes.ts';
 import type { HostFacts } from '../control/settings.ts';
 import { canaryValue } from '../mesh/canary.ts';
@@ -58,7 +59,9 @@ interface MeshDesired {
   readonly published: Published | undefined;
 }
 
-const holdDefaultMs = 60_000;
+const holdDefaultMs = 30_000;
+/** A session that has stood this long has told its routes. */
+const toldMs = 3_000;
 const none: PodRoutes = { routes: [], overlaps: [], refused: 0 };
 
 export class MeshPlane {
@@ -227,7 +230,9 @@ export class MeshPlane {
     const clusters = (peers?.status() ?? []).every(each => each.ready || !waiting.has(each.refusal?.reason ?? ''));
     const wantsBgp = rules.podRanges.length > 0 || rules.importDefault;
     const sessions = speakers().flatMap(({ speaker }) => speaker.peers(nowMs));
-    const told = !wantsBgp || sessions.every(peer => peer.endOfRibReceived.length > 0);
+    // Not every router says that it has said all.
+    const hasTold = ({ endOfRibReceived, upMs = 0 }: PeerStatus) => endOfRibReceived.length > 0 || upMs > toldMs;
+    const told = !wantsBgp || sessions.every(hasTold);
     this.#held = !(clusters && told) && nowMs < this.#heldUntilMs;
     if (this.#held) clock.after(Math.min(1_000, this.#heldUntilMs - nowMs), () => this.wake());
     return this.#held;
