@@ -81,6 +81,8 @@ class Answering {
         else if (fd === this.#reins.wakeFd) for (const message of this.#reins.messages()) this.#hearMain(message);
       }
     }
+    // Sockets that were handed over in the last moment are among those to close.
+    for (const message of this.#reins.messages()) this.#hearMain(message);
     for (const fd of this.#sockets.keys()) this.#libc.close(fd);
     this.#libc.close(this.#epoll);
   }

@@ -3,7 +3,7 @@
  * arrives and nothing that leaves, after the tcx hook and before any IP processing, a destination's reachability
  * included.
  */
-import type { Libc } from './libc.ts';
+import { type Libc, SystemError } from './libc.ts';
 import { int } from './sockaddr.ts';
 import { attachFilter, type FilterStep } from './socket-filter.ts';
 
@@ -70,10 +70,15 @@ export function openPacketSocket(libc: Libc, ifindex: number, kind: PacketKind):
   return fd;
 }
 
-/** Frames that found the queue full, since this was last asked. */
+/** Frames that found the queue full, since this was last asked; 0 for a socket that was closed meanwhile. */
 export function queueDrops(libc: Libc, fd: number): number {
-  const statistics = libc.getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, 8);
-  return new DataView(statistics.buffer, statistics.byteOffset).getUint32(4, true);
+  try {
+    const statistics = libc.getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, 8);
+    return new DataView(statistics.buffer, statistics.byteOffset).getUint32(4, true);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return 0;
+  }
 }
 
 /** struct sockaddr_ll { u16 family; be16 protocol; i32 ifindex; … } */
