@@ -187,6 +187,7 @@ function listRoutes(socket: NetlinkSocket, writer: NetlinkWriter, family: Family
 /** From before the request that changes a link, made by this thread, to the callback. */
 async function linkEvents(libc: Libc): Promise<void> {
   const thread = new NetlinkThread(libc);
+  thread.hold(true);
   let told = () => {};
   let seen = '';
   thread.watch({
