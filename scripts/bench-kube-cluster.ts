@@ -11,7 +11,7 @@ import { LineSplitter } from '../src/kube/lines.ts';
 import { systemClock } from '../src/runtime/clock.ts';
 import { type ApiServer, startApiServer } from '../test/support/kube/api-server.ts';
 import type { Identity } from '../test/support/kube/identity.ts';
-import { Router } from './bench-kube-peer.ts';
+import { Router } from '../test/support/kube/router.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const herald = `${root}build/herald/bin/herald`;

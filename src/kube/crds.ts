@@ -62,7 +62,7 @@ export class Definitions {
       whyMissing: async signal => {
         const { state } = this;
         if (state.at === 'watching') return this.#names.has(name) ? 'retry' : 'absent';
-        if (isForbidden(state)) return 'absent';
+        if (isForbidden(state)) return 'unknown';
         await this.#change(signal, askAgainMs);
         return 'retry';
       },

@@ -28,7 +28,8 @@ export type ReflectorState =
   | {
       readonly at: 'broken';
       readonly sinceMs: number;
-      readonly attempts: number;
+      /** Answers in a row that refused. */
+      readonly refusals: number;
       readonly error: Error;
       readonly isFirst: boolean;
     };
@@ -53,7 +54,7 @@ export interface ReflectorOptions {
 /** Whether a kind is defined on this server. */
 export interface Definition {
   /** Of a kind that was not found: whether that is because there is none, or it may be served in a moment. */
-  whyMissing(signal: AbortSignal): Promise<'absent' | 'retry'>;
+  whyMissing(signal: AbortSignal): Promise<'absent' | 'unknown' | 'retry'>;
   /** Resolves when it is worth asking again: to true because it is there. */
   appears(signal: AbortSignal): Promise<boolean>;
 }
@@ -143,7 +144,10 @@ export class Reflector {
     const { signal } = this.#end;
     this.#resources = [...this.#resources.slice(1), ...this.#resources.slice(0, 1)];
     this.#progress = { ...this.#progress, version: undefined };
-    if ((await definition.whyMissing(signal)) === 'absent') {
+    const why = await definition.whyMissing(signal);
+    // A server that has just begun knows of no kinds for a moment: what was heard is not given up for that.
+    const wasThere = this.#state.at === 'watching' || (this.#state.at === 'broken' && !this.#state.isFirst);
+    if (why === 'absent' || (why === 'unknown' && !wasThere)) {
       if (this.#state.at !== 'absent') {
         this.#options.sink.keepOnly(new Set());
         this.#move({ at: 'absent' });
@@ -153,7 +157,7 @@ export class Reflector {
       this.#failures = 0;
       return;
     }
-    if (this.#state.at === 'watching') this.#broke(error);
+    if (wasThere) this.#broke(error);
     await this.#backOff();
   }
 
@@ -161,8 +165,8 @@ export class Reflector {
     const before = this.#state;
     const isFirst = before.at === 'starting' || (before.at === 'broken' && before.isFirst);
     const sinceMs = 'sinceMs' in before ? before.sinceMs : this.#options.clock.nowMs();
-    const attempts = before.at === 'broken' ? before.attempts + 1 : 1;
-    this.#move({ at: 'broken', sinceMs, attempts, error, isFirst });
+    const refusals = error instanceof ApiError ? (before.at === 'broken' ? before.refusals : 0) + 1 : 0;
+    this.#move({ at: 'broken', sinceMs, refusals, error, isFirst });
   }
 
   #move(state: ReflectorState): void {

@@ -42,6 +42,9 @@ export interface KubeStoreHealth {
   readonly droppedEvents: number;
 }
 
+/** The first that is worth a line: some three seconds after the first of all. */
+const refusalsPassing = 5;
+
 export class KubeStore implements Store {
   readonly #options: KubeStoreOptions;
   readonly #api: Api;
@@ -233,9 +236,9 @@ export class KubeStore implements Store {
     const { log } = this.#options;
     if (state.at === 'broken') {
       // One line for a server that is away, not one for each kind.
-      const { error, attempts } = state;
-      const isPassing = error instanceof ApiError && (error.code === 429 || error.code >= 500) && attempts < 3;
-      if (isPassing) return;
+      const { error, refusals } = state;
+      // A server that has just begun refuses this and that, knowing nobody's rights yet.
+      if (error instanceof ApiError && refusals < refusalsPassing) return;
       if (error instanceof ApiError) this.#complain(kind, error.message);
       else if (!this.#isOut) log.warn('API server out of reach', { error: error.message });
       this.#isOut ||= !(error instanceof ApiError);

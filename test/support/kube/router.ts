@@ -1,7 +1,7 @@
-/** A BGP router that says as little as it may and notes when each route came and went. RFC 4271. */
+/** A BGP router that says as little as it may, and notes when each route came and what was taken back. RFC 4271. */
 import { createServer, type Server, type Socket } from 'node:net';
-import { encodeMessage, HEADER_OCTETS } from '../src/bgp/message.ts';
-import { encodeOpen } from '../src/bgp/open.ts';
+import { encodeMessage, HEADER_OCTETS } from '../../../src/bgp/message.ts';
+import { encodeOpen } from '../../../src/bgp/open.ts';
 
 const typeOpen = 1;
 const typeUpdate = 2;
@@ -13,6 +13,9 @@ export class Router {
   readonly #sockets = new Set<Socket>();
   /** Host routes of IPv4 by address: when they came. */
   readonly heardMs = new Map<string, number>();
+  /** Connections so far, and routes that were withdrawn. */
+  sessions = 0;
+  withdrawals = 0;
 
   constructor(address: string, port: number, asn: number) {
     this.#asn = asn;
@@ -30,6 +33,7 @@ export class Router {
 
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
+    this.sessions++;
     let heard = Buffer.alloc(0);
     const alive = setInterval(() => socket.write(encodeMessage('keepalive')), (holdSeconds * 1000) / 3);
     socket.on('error', () => {});
@@ -61,7 +65,10 @@ export class Router {
   /** Withdrawn routes, attributes, routes: only /32 matters here. */
   #update(body: Buffer, nowMs: number): void {
     const withdrawnEnd = 2 + body.readUInt16BE(0);
-    for (const address of hostRoutes(body.subarray(2, withdrawnEnd))) this.heardMs.delete(address);
+    for (const address of hostRoutes(body.subarray(2, withdrawnEnd))) {
+      this.heardMs.delete(address);
+      this.withdrawals++;
+    }
     const routes = body.subarray(withdrawnEnd + 2 + body.readUInt16BE(withdrawnEnd));
     for (const address of hostRoutes(routes)) if (!this.heardMs.has(address)) this.heardMs.set(address, nowMs);
   }
