@@ -15,7 +15,7 @@ import {
   type Seen,
   solicitedNode,
 } from './l2-frames.ts';
-import { parse, WireBench } from './l2-wire-bench.ts';
+import { isAnswer, parse, WireBench } from './l2-wire-bench.ts';
 import { namespacesMissing } from './netns.ts';
 import { eventually } from './wait.ts';
 import { within } from './within-namespace.ts';
@@ -121,6 +121,17 @@ function besides(on: () => WireBench, arp: Arp, ns: Ns): void {
     const before = row()?.answers ?? 0;
     for (let i = 0; i < 3; i++) await on().answered(arp({ senderIp: `10.9.0.${70 + i}` }));
     expect(row()).toMatchObject({ answers: before + 3, lastAsker: parse('10.9.0.72') });
+  });
+
+  it('a main thread that does not come back changes nothing', () => {
+    const { station } = on();
+    for (const question of [arp(), ns()]) {
+      station.forget();
+      station.send(question);
+      // Not a turn of the event loop between question and answer.
+      for (const endMs = performance.now() + 30_000; !station.seen.some(isAnswer); )
+        if (performance.now() > endMs) throw new Error('no answer while the main thread is busy');
+    }
   });
 
   it('L7: sends gratuitous ARP in both forms and the unsolicited advertisement as they were made', async () => {
