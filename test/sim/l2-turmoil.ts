@@ -178,6 +178,7 @@ class Turmoil {
       else node.kill();
       back(() => !node.alive && node.start());
     } else if (what < 58) this.#leave(node, random.chance(0.6) ? 'restart' : 'leave', ms);
+    else if (what < 61) this.#stumbleOver(node);
     else if (what < 66) {
       this.setLink(node, false);
       back(() => this.setLink(node, true));
@@ -205,6 +206,21 @@ class Turmoil {
       weather.stumble = random.chance(0.5) ? 0 : 0.002;
       weather.slow = random.chance(0.5) ? 0 : 0.1;
     }
+  }
+
+  /** Killed while what it lets go of is under way to the store, and back before it is there. */
+  #stumbleOver(node: SimNode): void {
+    const { weather } = this.world;
+    const { slow, storeLoss } = weather;
+    Object.assign(weather, { slow: 0.5, storeLoss: 0.5 });
+    node.linkUp = false;
+    this.#tellGroups(node);
+    node.kill();
+    node.linkUp = true;
+    this.#tellGroups(node);
+    Object.assign(weather, { slow: 0, storeLoss: 0 });
+    this.#later(1, 50, () => !node.alive && node.start());
+    this.#later(300, 300, () => Object.assign(weather, { slow, storeLoss }));
   }
 
   #leave(node: SimNode, kind: 'restart' | 'leave', awayMs: number): void {
