@@ -7,7 +7,7 @@ import { type DatapathChoice, NdResponder } from '../../src/linux/nd-responder.t
 import { IpAddress } from '../../src/net/ip.ts';
 import { Mac } from '../../src/net/mac.ts';
 import type { Heard, OwnedRow, ResponderLink } from '../../src/runtime/responder.ts';
-import { type ArpSeen, arpFrame, type NeighborSeen, neighborFrame, type Seen } from './l2-frames.ts';
+import { type ArpSeen, arpFrame, decodeFrame, type NeighborSeen, neighborFrame, type Seen } from './l2-frames.ts';
 import { Station } from './l2-station.ts';
 import { type Namespace, Net } from './netns.ts';
 import { eventually } from './wait.ts';
@@ -88,11 +88,12 @@ export class WireBench {
 
   /** A question that is answered once, by the one answer this resolves to; nothing else comes of it. */
   async answered(frame: Uint8Array): Promise<Answer> {
+    const is = isAnswerTo(frame);
     this.station.forget();
     this.station.send(frame);
-    const answer = await this.station.sees('an answer', isAnswer);
+    const answer = await this.station.sees('an answer', is);
     await this.#settle(frame);
-    expect(this.station.seen.filter(isAnswer)).toEqual([answer]);
+    expect(this.station.seen.filter(is)).toEqual([answer]);
     return answer;
   }
 
@@ -105,7 +106,7 @@ export class WireBench {
       limitMs: 10_000,
       detail: () => JSON.stringify([this.responder.status().drops, this.station.seen]),
     });
-    expect(this.station.seen.filter(isAnswer)).toEqual([]);
+    expect(this.station.seen.filter(isAnswerTo(frame))).toEqual([]);
   }
 
   async close(): Promise<void> {
@@ -133,6 +134,14 @@ export type Answer = ArpSeen | NeighborSeen;
 
 export function isAnswer(seen: Seen): seen is Answer {
   return (seen.kind === 'arp' && seen.operation === 2) || seen.kind === 'advertisement';
+}
+
+/** Answers to this question; the kernels at both ends have questions and answers of their own. */
+function isAnswerTo(question: Uint8Array): (seen: Seen) => seen is Answer {
+  const asked = question.length < 42 ? undefined : decodeFrame(question);
+  const subject = asked?.kind === 'arp' ? asked.targetIp : asked?.kind === 'solicitation' ? asked.target : undefined;
+  return (seen): seen is Answer =>
+    isAnswer(seen) && (subject === undefined || subject === (seen.kind === 'arp' ? seen.senderIp : seen.target));
 }
 
 export function parse(text: string): IpAddress {
