@@ -31,10 +31,12 @@ export function accessObjects(role: InstalledRole, settings: InstallSettings, la
 
 /** Resources of one group with the same verbs share a rule. */
 function policyRules(rules: readonly AccessRule[]): readonly RawObject[] {
-  const alike = Map.groupBy(rules, ({ group, verbs }) => `${group} ${verbs.join()}`);
+  const alike = Map.groupBy(rules, ({ group, verbs, names }) => `${group} ${verbs.join()} ${names?.join() ?? ''}`);
   return [...alike.values()].flatMap(same => {
     const [first] = same;
     if (first === undefined) return [];
-    return [{ apiGroups: [first.group], resources: same.map(each => each.resource), verbs: first.verbs }];
+    const { group, verbs, names } = first;
+    const resourceNames = names === undefined ? {} : { resourceNames: names };
+    return [{ apiGroups: [group], resources: same.map(each => each.resource), ...resourceNames, verbs }];
   });
 }

@@ -84,11 +84,21 @@ const statuses: { readonly [R in Role]: readonly KindName[] } = {
   agent: ['CiliumBGPNodeConfig', 'Service'],
 };
 
-/** Kinds of which a role makes objects. Leases are its own business, whatever the role: leadership, ownership. */
-const objects: { readonly [R in Role]: readonly KindName[] } = {
-  operator: ['CiliumBGPNodeConfig', 'Lease'],
-  agent: ['Lease'],
+/** What a role does to objects of its own. Leases are a role's own business: leadership, ownership. */
+const objects: { readonly [R in Role]: readonly OwnObjects[] } = {
+  operator: [
+    { kind: 'CiliumBGPNodeConfig', verbs: ['get', 'create', 'update', 'delete'] },
+    // Nobody can be confined to a name in what he creates.
+    { kind: 'Lease', verbs: ['create'] },
+    { kind: 'Lease', verbs: ['get', 'list', 'watch', 'update'], names: ['herald-operator'] },
+  ],
+  agent: [{ kind: 'Lease', verbs: ['create', 'update', 'delete'] }],
 };
+interface OwnObjects {
+  readonly kind: KindName;
+  readonly verbs: readonly string[];
+  readonly names?: readonly string[];
+}
 
 /** One entry for each kind, as wide as the widest of the roles needs it. */
 export function interestsOf(roles: ReadonlySet<Role>, place: Place): readonly Interest[] {
@@ -112,6 +122,8 @@ export interface AccessRule {
   readonly verbs: readonly string[];
   /** Undefined: in all of them, or of a cluster-scoped kind. */
   readonly namespace: string | undefined;
+  /** Absent: of any name. */
+  readonly names?: readonly string[];
 }
 
 /** Sorted by group, resource and namespace; the least that the role works with. */
@@ -120,17 +132,9 @@ export function accessRules(role: Role, place: Place): readonly AccessRule[] {
     rule(kind, '', ['list', 'watch'], namespace),
   );
   for (const kind of statuses[role]) rules.push(rule(kind, '/status', ['patch'], undefined));
-  for (const kind of objects[role]) {
-    const isLease = kind === 'Lease';
-    const isWatched = role === 'operator' && isLease;
-    rules.push(
-      rule(
-        kind,
-        '',
-        ['get', 'create', 'update', ...(isWatched ? ['list', 'watch'] : ['delete'])],
-        isLease ? place.namespace : undefined,
-      ),
-    );
+  for (const { kind, verbs, names } of objects[role]) {
+    const granted = rule(kind, '', verbs, kind === 'Lease' ? place.namespace : undefined);
+    rules.push(names === undefined ? granted : { ...granted, names });
   }
   // Events about cluster-scoped objects are in `default`, others beside their object.
   rules.push({ group: 'events.k8s.io', resource: 'events', verbs: ['create', 'patch'], namespace: undefined });
@@ -152,7 +156,7 @@ function rule(
 function merged(rules: readonly AccessRule[]): readonly AccessRule[] {
   const byPlace = new Map<string, AccessRule>();
   for (const each of rules) {
-    const key = `${each.group}/${each.resource}/${each.namespace ?? ''}`;
+    const key = `${each.group}/${each.resource}/${each.namespace ?? ''}/${each.names?.join() ?? ''}`;
     const verbs = new Set([...(byPlace.get(key)?.verbs ?? []), ...each.verbs]);
     byPlace.set(key, { ...each, verbs: [...verbs].sort() });
   }
