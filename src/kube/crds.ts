@@ -60,11 +60,10 @@ export class Definitions {
   of(name: string): Definition {
     return {
       whyMissing: async signal => {
+        if (this.state.at === 'starting') await this.#change(signal, askAgainMs);
         const { state } = this;
         if (state.at === 'watching') return this.#names.has(name) ? 'retry' : 'absent';
-        if (isForbidden(state)) return 'unknown';
-        await this.#change(signal, askAgainMs);
-        return 'retry';
+        return isForbidden(state) ? 'unknown' : 'retry';
       },
       appears: async signal => {
         while (!signal.aborted && !this.#names.has(name)) {

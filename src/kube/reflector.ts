@@ -70,11 +70,11 @@ const backoffMaxMs = 15_000;
 const brokenMaxMs = 1000;
 /** A watch that ends sooner has not worked. */
 const livedMs = 1000;
-/** Between two events of a streaming list. */
-const listSilentMaxMs = 15_000;
+/** Between two events of a streaming list; servers of before that kind of list never say that it is at its end. */
+const listSilentMaxMs = 3000;
 
 /** What a reflector has to do next. */
-type Progress = { readonly version: string | undefined; readonly streams: boolean };
+type Progress = { readonly version: string | undefined; readonly streams: 'yes' | 'no' | 'not now' };
 
 export class Reflector {
   readonly #options: ReflectorOptions;
@@ -82,7 +82,7 @@ export class Reflector {
   #resources: readonly Resource[];
   #state: ReflectorState;
   /** Everything up to this version has been heard; undefined: nothing to go on from. */
-  #progress: Progress = { version: undefined, streams: true };
+  #progress: Progress = { version: undefined, streams: 'yes' };
   #failures = 0;
 
   constructor(options: ReflectorOptions) {
@@ -113,7 +113,7 @@ export class Reflector {
     while (!this.#end.signal.aborted) {
       const startMs = clock.nowMs();
       try {
-        if (this.#progress.version === undefined && !this.#progress.streams) await this.#listPages();
+        if (this.#progress.version === undefined && this.#progress.streams !== 'yes') await this.#listPages();
         await this.#watch();
         if (clock.nowMs() - startMs >= livedMs) this.#failures = 0;
         else await this.#backOff();
@@ -127,14 +127,17 @@ export class Reflector {
   async #failed(error: Error): Promise<void> {
     const { code, reason } = error instanceof ApiError ? error : { code: 0, reason: '' };
     const isGone = code === 410 || reason === 'Expired' || reason === 'Gone';
-    const cannotStream = [400, 422].includes(code) && this.#progress.version === undefined && this.#progress.streams;
+    const cannotStream =
+      [400, 422].includes(code) && this.#progress.version === undefined && this.#progress.streams === 'yes';
     if (isGone) this.#progress = { ...this.#progress, version: undefined };
-    else if (cannotStream) this.#progress = { version: undefined, streams: false };
+    else if (cannotStream) this.#progress = { version: undefined, streams: 'no' };
+    else if (error instanceof EndlessListError) this.#progress = { version: undefined, streams: 'not now' };
     else if (code === 404 && this.#options.definition !== undefined)
       return await this.#missing(error, this.#options.definition);
     else this.#broke(error);
     // A connection that cannot be had is waited for where it is opened, by all together.
     const isOut = !(error instanceof ApiError);
+    if (error instanceof EndlessListError) return;
     if (!isGone && !cannotStream) await this.#backOff(isOut ? brokenMaxMs : backoffMaxMs);
     // Starting over again and again would be worse than being late.
     else if (++this.#failures > 2) await this.#backOff();
@@ -210,7 +213,7 @@ export class Reflector {
       next = typeof metadata?.['continue'] === 'string' ? metadata['continue'] : undefined;
     } while (next);
     sink.keepOnly(keys);
-    this.#progress = { ...this.#progress, version };
+    this.#progress = { version, streams: this.#progress.streams === 'no' ? 'no' : 'yes' };
   }
 
   #take(object: RawObject, keys?: Set<string>): void {
@@ -240,11 +243,7 @@ export class Reflector {
     const look = () => {
       const leftMs = (stream.isListing ? listSilentMaxMs : silentMaxMs) - (clock.nowMs() - heardMs);
       if (leftMs > 0) cancel = clock.after(leftMs, look);
-      else {
-        // A server of before streaming lists never says that the list is at its end.
-        if (stream.isListing) this.#progress = { version: undefined, streams: false };
-        silence.abort(new Error('nothing was heard for too long'));
-      }
+      else silence.abort(stream.isListing ? new EndlessListError() : new Error('nothing was heard for too long'));
     };
     cancel = clock.after(listSilentMaxMs, look);
     try {
@@ -269,6 +268,11 @@ export class Reflector {
 interface WatchEvent {
   readonly type?: unknown;
   readonly object?: unknown;
+}
+
+/** A streaming list of which nothing more was heard. */
+class EndlessListError extends Error {
+  override name = 'EndlessListError';
 }
 
 /** One watch's events into the sink. */

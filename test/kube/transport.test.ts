@@ -175,6 +175,17 @@ describe('a reflector', () => {
     expect(server.asked.at(-1)?.path).toContain('resourceVersion=50');
   });
 
+  it('takes to pages when a streaming list never comes to its end', async () => {
+    const server = await serve(({ stream, path }) => {
+      if (path.includes('sendInitialEvents')) return sayLines(stream, { type: 'ADDED', object: lease('a', '1') });
+      if (path.includes('watch=true')) return sayLines(stream);
+      say(stream, 200, { metadata: { resourceVersion: '9' }, items: [lease('b', '1')] });
+    });
+    const { there, reflector } = reflect(server);
+    await eventually('the list', () => reflector.state.at === 'watching');
+    expect([...there]).toEqual(['b']);
+  });
+
   it('starts a list over whose pages are gone in the middle of it (410)', async () => {
     let isFirst = true;
     const server = await serve(({ stream, path }) => {
