@@ -3,21 +3,13 @@
  * another place), a root of its own over this host's (what is written there is gone with the place, and nobody else
  * sees it), processes and a host name of its own. It stands until its first process ends, and ends all others then.
  */
-
-/** A program that ran to its end. `status` is 128 and the signal's number when one ended it. */
-export interface Ran {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  /** Until it is killed; without it, as long as it takes. */
-  readonly timeoutMs?: number;
-  /** What it reads; nothing unless given. */
-  readonly stdin?: string;
-}
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isRunning, type Ran, type RunOptions, runWords, signalTo, startTicksOf, startWords } from './place-process.ts';
+import { readyWord, rootWords } from './place-root.ts';
+import { shellWords } from './place-words.ts';
 
 export interface Place {
   /** `tor0`, `kind-worker2`: unique in its lab. */
@@ -26,6 +18,13 @@ export interface Place {
   readonly netns: string;
   /** Of its first process, as this host counts. */
   readonly pid: number;
+  /** What is known of it besides, for those who list places: `role: pod`. */
+  readonly about: Readonly<Record<string, string>>;
+  /** The words of this host that run words inside, and the environment they want. */
+  entry(words: readonly string[]): {
+    readonly words: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+  };
   /** Runs a program to its end. Throws only when it cannot be started at all. */
   run(words: readonly string[], options?: RunOptions): Promise<Ran>;
   /** One line split into words as a shell would split it: an `exec` line of a topology. */
@@ -56,7 +55,142 @@ export interface PlaceSpec {
   readonly binds?: readonly { readonly from: string; readonly to: string; readonly readOnly: boolean }[];
   readonly env?: Readonly<Record<string, string>>;
   readonly sysctls?: Readonly<Record<string, string>>;
+  readonly about?: Readonly<Record<string, string>>;
 }
 
-// Makes one: `openPlace(spec: PlaceSpec): Promise<Place>`. Those that stand: `placesOf(lab: string): Promise<Place[]>`.
-// A veth pair: `joinPlaces(a: LinkEnd, b: LinkEnd, { mtu? })` with LinkEnd { place | 'host', interface, mac? }, link.ts.
+/** Of every lab: a folder each, and in it a file each for its places. */
+export const labsFolder = '/run/herald-lab';
+/** In the environment of whatever runs for a lab, so that it is found again whoever started it. */
+export const labVariable = 'HERALD_LAB';
+const closeMaxMs = 10_000;
+
+/** What is written down of a place. */
+interface PlaceRecord {
+  readonly name: string;
+  readonly pid: number;
+  readonly startTicks: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly about: Readonly<Record<string, string>>;
+}
+
+/** Makes a place; throws with what went wrong. Nothing is left of it then. */
+export async function openPlace(spec: PlaceSpec): Promise<Place> {
+  const folder = join(labsFolder, spec.lab);
+  mkdirSync(join(folder, 'root'), { recursive: true });
+  mkdirSync(join(folder, 'places'), { recursive: true });
+  const hostName = spec.hostName ?? spec.name;
+  const words = [
+    ...(typeof spec.network === 'object' ? ['nsenter', `--net=${spec.network.netns}`] : []),
+    ...['unshare', '--mount', '--uts', '--pid', '--fork', '--kill-child'],
+    ...(spec.network === undefined ? ['--net'] : []),
+    ...rootWords({
+      folder,
+      hostName,
+      ownNetwork: spec.network === undefined,
+      binds: (spec.binds ?? []).map(bind => ({ ...bind, from: realpathSync(bind.from) })),
+      sysctls: spec.sysctls ?? {},
+    }),
+  ];
+  const env = {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/root',
+    HOSTNAME: hostName,
+    [labVariable]: spec.lab,
+    ...spec.env,
+  };
+  const pid = await firstProcess(spec.name, words, env);
+  const record = { name: spec.name, pid, startTicks: startTicksOf(pid) ?? '', env, about: spec.about ?? {} };
+  const path = recordPath(spec.lab, spec.name);
+  writeFileSync(`${path}.new`, JSON.stringify(record));
+  renameSync(`${path}.new`, path);
+  return new StandingPlace(spec.lab, record);
+}
+
+/** All places of a lab that stand, by name. */
+export function placesOf(lab: string): Place[] {
+  let files: string[];
+  try {
+    files = readdirSync(join(labsFolder, lab, 'places'));
+  } catch {
+    return [];
+  }
+  return files.flatMap(file => {
+    if (!file.endsWith('.json')) return [];
+    const record = JSON.parse(readFileSync(join(labsFolder, lab, 'places', file), 'utf8')) as PlaceRecord;
+    const stands = isRunning(record.pid) && startTicksOf(record.pid) === record.startTicks;
+    return stands ? [new StandingPlace(lab, record)] : [];
+  });
+}
+
+function recordPath(lab: string, name: string): string {
+  return join(labsFolder, lab, 'places', `${encodeURIComponent(name)}.json`);
+}
+
+/** Its pid, as this host counts, once everything is in place. */
+function firstProcess(name: string, [command = '', ...rest]: readonly string[], env: Record<string, string>) {
+  return new Promise<number>((resolve, reject) => {
+    const child = spawn(command, rest, { cwd: '/', detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
+    let out = '';
+    let err = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      err += text;
+    });
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+      const ready = new RegExp(`^${readyWord} ([0-9]+)\n`, 'm').exec(out);
+      if (ready === null) return;
+      child.stdout.destroy();
+      child.stderr.destroy();
+      child.unref();
+      resolve(Number(ready[1]));
+    });
+    child.once('error', reject);
+    child.once('close', status => reject(new Error(`${name} cannot be made (${status}): ${err.trim() || out.trim()}`)));
+  });
+}
+
+class StandingPlace implements Place {
+  readonly name: string;
+  readonly pid: number;
+  readonly netns: string;
+  readonly about: Readonly<Record<string, string>>;
+  readonly #lab: string;
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor(lab: string, { name, pid, env, about }: PlaceRecord) {
+    this.#lab = lab;
+    this.#env = env;
+    this.name = name;
+    this.pid = pid;
+    this.netns = `/proc/${pid}/ns/net`;
+    this.about = about;
+  }
+
+  entry(words: readonly string[]) {
+    return {
+      words: ['nsenter', `--target=${this.pid}`, '--mount', '--uts', '--net', '--pid', '--', ...words],
+      env: this.#env,
+    };
+  }
+
+  run(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    const { words: all, env } = this.entry(words);
+    return runWords(all, { ...options, env: { ...env, ...options.env }, folder: join(labsFolder, this.#lab) });
+  }
+
+  exec(line: string, options: RunOptions = {}): Promise<Ran> {
+    return this.run(shellWords(line), options);
+  }
+
+  async spawn(words: readonly string[], { env: more, log }: SpawnOptions): Promise<number> {
+    const { words: all, env } = this.entry(words);
+    return await startWords(all, { env: { ...env, ...more }, log });
+  }
+
+  async close(): Promise<void> {
+    signalTo(this.pid, 'SIGKILL');
+    for (const endMs = performance.now() + closeMaxMs; isRunning(this.pid); await delay(2))
+      if (performance.now() > endMs) throw new Error(`${this.name} does not end`);
+    rmSync(recordPath(this.#lab, this.name), { force: true });
+  }
+}
