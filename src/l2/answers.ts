@@ -96,14 +96,14 @@ export class Answers {
   sync(holdings: Iterable<Holding>, placeOf: (text: string) => Place | undefined, nowMs: number): void {
     this.#changed();
     const kept = new Set<string>();
-    for (const { answering, lease, quiet } of holdings)
+    for (const { answering, lease, quiet, loud } of holdings)
       for (const text of answering) {
         const known = this.#answers.get(text);
         const wanted = placeOf(text);
         if (wanted === undefined || wanted.links.length === 0 || kept.has(text)) continue;
         kept.add(text);
         if (known !== undefined) this.#relink(known, lease, wanted.links, nowMs);
-        else this.#begin(text, wanted.address, lease, wanted.links, quiet, nowMs);
+        else this.#begin(text, wanted.address, lease, wanted.links, quiet && !loud.has(text), nowMs);
       }
     for (const text of this.#answers.keys())
       if (!kept.has(text)) {

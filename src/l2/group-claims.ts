@@ -26,6 +26,8 @@ export interface Holding {
   readonly quiet: boolean;
   /** In their text: those that no other Lease stood against once the view had caught up with ours (rule 4). */
   readonly cleared: Set<string>;
+  /** In their text: those that somebody may still be answering for by short deadlines, whatever `quiet` says. */
+  readonly loud: Set<string>;
   /** In their text: those to answer for now. */
   readonly answering: Set<string>;
 }
@@ -222,18 +224,18 @@ export class GroupClaims {
     const holding = this.#holdings.get(name) ?? this.#begin(name, record, claimant);
     const certain = this.#certain(name, record);
     for (const text of holding.cleared) if (!certain.has(text)) holding.cleared.delete(text);
-    let against = false;
+    let isHeld = false;
     if (seen && this.#session.confirmed)
       for (const text of certain) {
         if (holding.cleared.has(text)) continue;
         // Rule 4.
-        const held = this.#standing
-          .others(text, name)
-          .filter(other => !this.#isOfSession(other.record))
+        const against = this.#standing.others(text, name).filter(other => !this.#isOfSession(other.record));
+        const held = against
           .map(other => this.#standing.standing(other.record, other.name, nowMs))
           .filter(each => each.is === 'held');
+        if (against.some(other => !this.#standing.isQuiet(other.record))) holding.loud.add(text);
         if (held.length === 0) holding.cleared.add(text);
-        else against = true;
+        else isHeld = true;
         if (act) for (const each of held) this.#outlast(each, nowMs, claimant);
       }
     const listed = wanted.length === record.addresses.length && wanted.every((text, i) => text === record.addresses[i]);
@@ -241,7 +243,7 @@ export class GroupClaims {
     for (const text of wanted) if (holding.cleared.has(text)) holding.answering.add(text);
     const mayWrite = act && !outdated && this.#session.isLive(nowMs);
     if (listed && version !== undefined && this.#view.doubts(name).size === 0)
-      return holding.answering.size < wanted.length ? (against ? 'address-held' : 'waiting-for-view') : 'owner';
+      return holding.answering.size < wanted.length ? (isHeld ? 'address-held' : 'waiting-for-view') : 'owner';
     if (this.#view.isAwaited(name, nowMs - this.times.renewMs)) claimant.wake(nowMs + this.times.renewMs);
     else if (mayWrite) {
       const release = wanted.length === 0;
@@ -261,6 +263,7 @@ export class GroupClaims {
       lease: name,
       quiet: adopted || taken?.quiet === true,
       cleared: new Set<string>(),
+      loud: new Set<string>(),
       answering: new Set<string>(),
     };
     this.#holdings.set(name, holding);
