@@ -3,7 +3,7 @@ import type { Snapshot } from '../api/snapshot.ts';
 import type { ObjectConditions } from '../control/conditions.ts';
 import type { Answering } from '../control/explain.ts';
 import { Memo } from '../control/keep.ts';
-import { ownerL2Conditions, sharedL2Conditions } from '../control/l2-conditions.ts';
+import { ownL2Conditions, sharedL2Conditions } from '../control/l2-conditions.ts';
 import { pinPlaces } from '../linux/bpf-filesystem.ts';
 import { loadLibc } from '../linux/libc.ts';
 import { NdResponder } from '../linux/nd-responder.ts';
@@ -90,22 +90,15 @@ function conditionLanes(node: string, store: Store, target: L2Target): readonly 
       const { l2 } = desired;
       return shared.get([l2.all, l2.node, services(snapshot)], () => sharedL2Conditions(snapshot, node, l2));
     }),
-    lane(new ConditionsTarget('l2-owner-conditions', store, `herald-l2-${node}`), ({ node: desired }: Desired) => {
+    lane(new ConditionsTarget('l2-own-conditions', store, `herald-l2-${node}`), ({ node: desired }: Desired) => {
       const snapshot = store.snapshot();
       if (desired === undefined) return undefined;
-      const { all } = desired.l2;
+      const { l2 } = desired;
       const { rows, notes } = target;
       const troubles = notes.troubles();
-      return own.get([all, rows, services(snapshot), JSON.stringify(troubles)], () => {
-        const texts = new Set([
-          ...rows.map(row => IpAddress.format(row.address)),
-          ...troubles.map(each => each.address),
-        ]);
-        return ownerL2Conditions(
-          snapshot,
-          all.filter(each => texts.has(each.text)),
-          troubles,
-        );
+      return own.get([l2.all, rows, services(snapshot), JSON.stringify(troubles)], () => {
+        const answered = rows.filter(row => row.mode === 'session').map(row => IpAddress.format(row.address));
+        return ownL2Conditions(snapshot, l2, new Set(answered), troubles);
       });
     }),
   ];

@@ -34,13 +34,22 @@ export function sharedL2Conditions(snapshot: Snapshot, node: string, l2: NodeL2D
   return conditionsOf(snapshot, ours, troubles, ['no-l2-candidate', 'subnet-nowhere']);
 }
 
-/** What only the owner says. */
-export function ownerL2Conditions(
+/**
+ * What only this node says: of what it owns whether it is contested, and of what it could not answer for, which others
+ * own now, that. Two nodes that spoke of one condition of one Service would correct each other for ever.
+ */
+export function ownL2Conditions(
   snapshot: Snapshot,
-  owned: readonly L2Address[],
+  { all }: NodeL2Desired,
+  owned: ReadonlySet<string>,
   troubles: readonly L2Trouble[],
 ): readonly ObjectConditions[] {
-  return conditionsOf(snapshot, owned, troubles, ['address-contested', 'responder-not-programmed']);
+  const mine = all.filter(each => owned.has(each.text));
+  const silent = troubles.filter(each => each.reason === 'responder-not-programmed');
+  const lost = all.filter(each => silent.some(({ address }) => address === each.text));
+  const contested = conditionsOf(snapshot, mine, troubles, ['address-contested']);
+  const unprogrammed = conditionsOf(snapshot, lost, silent, ['responder-not-programmed']);
+  return collectConditions([...contested, ...unprogrammed]);
 }
 
 function troubleOf(each: L2Address, { node, plan }: NodeL2Desired): readonly L2Trouble[] {

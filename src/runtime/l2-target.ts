@@ -43,6 +43,8 @@ interface Running {
   readonly driver: L2Driver;
   groups: readonly NodeL2Group[];
   links: readonly ResponderLink[];
+  /** What the session tells the others of this node's links. */
+  told: string | undefined;
   /** Inputs of `groups`, compared by identity. */
   from: readonly unknown[];
 }
@@ -129,7 +131,7 @@ export class L2Target implements Target<NodeL2Desired> {
     });
     this.#cleanedUp = false;
     this.#cancelWatch = this.#options.clock.after(settings.times.renewMs, () => this.#watch());
-    return { responder, driver, groups: [], links: [], from: [] };
+    return { responder, driver, groups: [], links: [], told: undefined, from: [] };
   }
 
   /** Nothing of ours may stay: not in the kernel, and no Lease that nobody holds (L29). */
@@ -186,7 +188,8 @@ export class L2Target implements Target<NodeL2Desired> {
     running.responder.links(union(running.links, links));
     running.driver.step({ kind: 'links', links: links.map(({ index, mac }) => ({ index, mac })) });
     const told = L2Links.format(node.offered.get(name) ?? []);
-    running.driver.step({ kind: 'told', annotations: { [linksAnnotation]: told } });
+    if (told !== running.told) running.driver.step({ kind: 'told', annotations: { [linksAnnotation]: told } });
+    running.told = told;
     const able = without.size === 0 ? candidate : groupAddresses({ name, l2: node }, host, all, addresses, without);
     running.groups = able.map(group => (this.#unprogrammed.has(group.lease) ? { ...group, eligible: false } : group));
     running.driver.step({ kind: 'groups', groups: running.groups });
