@@ -104,7 +104,7 @@ export const faults: readonly Fault[] = [
     name: 'freeze',
     about: 'SIGSTOP, and SIGCONT after somebody else answers',
     moves: 'yes',
-    begin: (_, victim) => victim.signal('SIGSTOP'),
+    begin: (_, victim) => victim.freeze(),
     undo: (_, victim) => victim.signal('SIGCONT'),
   },
   {
@@ -124,13 +124,13 @@ export const faults: readonly Fault[] = [
     name: 'isolated',
     about: 'the node reaches neither the network nor the store, and does again',
     moves: 'yes',
-    begin(_, victim) {
+    async begin(_, victim) {
       victim.lan('gone');
-      victim.store('gone');
+      await victim.store('gone');
     },
-    undo(_, victim) {
+    async undo(_, victim) {
       victim.lan('there');
-      victim.store('there');
+      await victim.store('there');
     },
   },
   {
@@ -158,19 +158,19 @@ export const faults: readonly Fault[] = [
     begin: lab =>
       each(lab, node => {
         node.lan('gone');
-        node.store('gone');
+        return node.store('gone');
       }),
     // As it happens: not everything at the same moment.
     async undo(lab) {
       for (const node of lab.nodes) {
         node.lan('there');
         await delay(100);
-        node.store('there');
+        await node.store('there');
       }
     },
   },
 ];
 
-function each(lab: Lab, act: (node: LabNode) => void): void {
-  for (const node of lab.nodes) act(node);
+async function each(lab: Lab, act: (node: LabNode) => Promise<void>): Promise<void> {
+  for (const node of lab.nodes) await act(node);
 }

@@ -18,6 +18,8 @@ import {
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { ask } from '../src/cli/client.ts';
+import { LockFile } from '../src/directory/lock.ts';
+import { systemClock } from '../src/runtime/clock.ts';
 import type { L2View } from '../src/runtime/l2-view.ts';
 import { type Namespace, Net } from '../test/support/netns.ts';
 import { heraldPath, root } from '../test/support/run-herald.ts';
@@ -29,6 +31,8 @@ export type Manifest = { readonly [key: string]: unknown };
 export interface LabOptions {
   readonly datapath: 'socket' | 'ebpf';
   readonly everyMs?: number;
+  /** Below 0: ahead of other work on the machine, nodes and client alike. */
+  readonly nice?: number;
   /** More options of `herald run` on every node. */
   readonly words?: readonly string[];
 }
@@ -41,6 +45,11 @@ export function nowMs(): number {
 export const vips = ['10.77.1.1', '10.77.1.2', '10.77.1.3', '10.77.1.4'] as const;
 export const vips6 = ['fd77::1:1', 'fd77::1:2'] as const;
 const nodeNames = ['n1', 'n2', 'n3'] as const;
+
+/** What comes after `nice`, which becomes what it runs. */
+function niceWords({ nice = 0 }: LabOptions): readonly string[] {
+  return ['-n', String(nice)];
+}
 
 export class LabNode {
   readonly name: string;
@@ -79,7 +88,8 @@ export class LabNode {
     const how = ['--l2-datapath', options.datapath, ...(options.words ?? []), ...words];
     // Not `ip netns exec`: its mounts would end with the process, and what is pinned in the kernel with them.
     const enter = [`--net=/run/netns/${this.namespace.name}`, heraldPath];
-    this.#process = spawn('nsenter', [...enter, ...run, ...where, ...how], { stdio: ['ignore', log, log] });
+    const all = [...niceWords(options), 'nsenter', ...enter, ...run, ...where, ...how];
+    this.#process = spawn('nice', all, { stdio: ['ignore', log, log] });
     closeSync(log);
   }
 
@@ -102,8 +112,19 @@ export class LabNode {
     this.#lab.bridge.run('bridge', 'link', 'set', 'dev', this.#port, 'state', state === 'there' ? '3' : '0');
   }
 
-  /** The node's path to the shared state leads nowhere, or to it again; nobody else notices. */
-  store(state: 'there' | 'gone'): void {
+  /**
+   * The process stands still. Not in the middle of a write: it would keep the folder's lock, which no API server has.
+   */
+  async freeze(): Promise<void> {
+    await this.#lab.betweenWrites(() => this.signal('SIGSTOP'));
+  }
+
+  /** The node's path to the shared state leads nowhere, or to it again; nobody else notices. Not in mid-write, either. */
+  async store(state: 'there' | 'gone'): Promise<void> {
+    await this.#lab.betweenWrites(() => this.#point(state));
+  }
+
+  #point(state: 'there' | 'gone'): void {
     const path = join(this.#folder, 'state');
     const target = state === 'there' ? this.#lab.stateDir : join(this.#folder, 'out-of-reach', 'state');
     symlinkSync(target, `${path}.new`);
@@ -179,13 +200,25 @@ export class Lab {
     renameSync(`${path}.new`, path);
   }
 
+  /** While nobody writes to the state. */
+  async betweenWrites(act: () => void): Promise<void> {
+    const lock = new LockFile(join(this.stateDir, 'lock'), systemClock);
+    await lock.acquire(10_000);
+    try {
+      act();
+    } finally {
+      lock.release();
+    }
+  }
+
   startProbe(): void {
     const { everyMs = 5 } = this.options;
     const mac = this.#client.run('cat', '/sys/class/net/eth0/address').trim();
     const script = join(root, 'scripts', 'failover-l2-probe.ts');
     const words = [process.execPath, script, 'eth0', mac, String(everyMs), ...vips, ...vips6];
     const enter = `--net=/run/netns/${this.#client.name}`;
-    const child = spawn('nsenter', [enter, ...words], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const all = [...niceWords(this.options), 'nsenter', enter, ...words];
+    const child = spawn('nice', all, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#probe = { child, lines: createInterface({ input: child.stdout }) };
   }
 

@@ -22,8 +22,13 @@ export interface ProbedAddress {
   readonly changes: readonly { readonly atMs: number; readonly macs: readonly string[] }[];
   /** Questions that one station answered more than once. */
   readonly repeated: number;
-  /** Questions that two stations answered. */
+  /**
+   * Times that a station answered after another one had begun to, within two seconds: answers come in the order in which
+   * they were given, so that these are instants with two answerers, however late anybody looks.
+   */
   readonly dual: number;
+  /** Questions that two stations answered, one of them late: after it took the address, for one asked before. */
+  readonly twice: number;
   /** The longest time without an answer, from one answered question (or the beginning) to the next (or the end). */
   readonly gapMs: number;
 }
@@ -63,6 +68,14 @@ const answered = addresses.map(() => new Uint8Array(QUESTIONS_MAX));
 const counts = addresses.map(() => new Uint8Array(QUESTIONS_MAX));
 const stations: string[] = [];
 const indexOf = new Map(addresses.map((address, i) => [IpAddress.format(address), i]));
+/** By address: who answered, in the order in which answers came. */
+interface Run {
+  readonly station: number;
+  readonly firstMs: number;
+  lastMs: number;
+}
+const runs: Run[][] = addresses.map(() => []);
+const backWithinMs = 2000;
 let questions = 0;
 
 function nowMs(): number {
@@ -131,6 +144,10 @@ function note(address: IpAddress, asker: IpAddress, station: Mac): void {
   const [bits, many] = [answered[i], counts[i]];
   if (bit < 0 || bits === undefined || many === undefined) return;
   bits[question] = (bits[question] ?? 0) | (1 << bit);
+  const atMs = nowMs();
+  const last = runs[i]?.at(-1);
+  if (last?.station === bit) last.lastMs = atMs;
+  else runs[i]?.push({ station: bit, firstMs: atMs, lastMs: atMs });
   many[question] = Math.min((many[question] ?? 0) + 1, 255);
 }
 
@@ -145,8 +162,18 @@ function report(fromMs: number, toMs: number): ProbeReport {
   return {
     questions: asked.length,
     stepMaxMs: times.reduce((most, at, i) => Math.max(most, at - (times[i - 1] ?? at)), 0),
-    addresses: addresses.map((address, i) => seenOf(IpAddress.format(address), asked, answered[i], counts[i])),
+    addresses: addresses.map((address, i) => ({
+      ...seenOf(IpAddress.format(address), asked, answered[i], counts[i]),
+      dual: dualOf(runs[i] ?? [], fromMs, toMs),
+    })),
   };
+}
+
+function dualOf(all: readonly Run[], fromMs: number, toMs: number): number {
+  return all.filter(({ station, firstMs }, i) => {
+    const before = all.slice(0, i).findLast(run => run.station === station);
+    return firstMs >= fromMs && firstMs <= toMs && before !== undefined && firstMs - before.lastMs < backWithinMs;
+  }).length;
 }
 
 function seenOf(
@@ -154,25 +181,25 @@ function seenOf(
   asked: readonly number[],
   bits: Uint8Array | undefined,
   many: Uint8Array | undefined,
-): ProbedAddress {
+): Omit<ProbedAddress, 'dual'> {
   const changes: { atMs: number; macs: readonly string[] }[] = [];
   let last = -1;
   let repeated = 0;
-  let dual = 0;
+  let twice = 0;
   let gapMs = 0;
   let answeredMs = sentMs[asked[0] ?? 0] ?? 0;
   for (const n of asked) {
     const now = bits?.[n] ?? 0;
     const macs = stations.filter((_, bit) => (now & (1 << bit)) !== 0);
     if ((many?.[n] ?? 0) > macs.length) repeated++;
-    if (macs.length > 1) dual++;
+    if (macs.length > 1) twice++;
     gapMs = Math.max(gapMs, (sentMs[n] ?? 0) - answeredMs);
     if (macs.length > 0) answeredMs = sentMs[n] ?? 0;
     if (now === last) continue;
     last = now;
     changes.push({ atMs: sentMs[n] ?? 0, macs });
   }
-  return { address, changes, repeated, dual, gapMs };
+  return { address, changes, repeated, twice, gapMs };
 }
 
 let ended = false;

@@ -12,8 +12,10 @@ export interface Phase {
   readonly gapMs: number;
   /** The same of all others. */
   readonly othersGapMs: number;
-  /** Questions that two stations answered, of any address. */
+  /** Instants with two answerers, of any address. */
   readonly dual: number;
+  /** Questions that two stations answered, the new one late. */
+  readonly twice: number;
   /** Questions that one station answered twice. */
   readonly repeated: number;
   /** The longest time between two questions. */
@@ -120,6 +122,7 @@ function phaseOf({ addresses, stepMaxMs }: ProbeReport, own: readonly string[]):
     gapMs: Math.max(0, ...ours.map(each => each.gapMs)),
     othersGapMs: Math.max(0, ...others.map(each => each.gapMs)),
     dual: sum(each => each.dual),
+    twice: sum(each => each.twice),
     repeated: sum(each => each.repeated),
     stepMaxMs,
   };
@@ -135,6 +138,8 @@ const columns = [
   ['return p50', 11],
   ['return max', 11],
   ['dual', 5],
+  ['dual return', 12],
+  ['late', 5],
   ['moved', 6],
   ['step max', 9],
 ] as const;
@@ -151,11 +156,13 @@ export function tableRow(rounds: readonly Round[]): string {
   const returns = rounds.map(each => each.after.gapMs);
   const others = rounds.flatMap(each => [each.during.othersGapMs, each.after.othersGapMs]);
   const steps = rounds.flatMap(each => [each.during.stepMaxMs, each.after.stepMaxMs]);
-  const dual = rounds.reduce((sum, each) => sum + each.during.dual + each.after.dual, 0);
+  const dual = (phase: 'during' | 'after') => rounds.reduce((sum, each) => sum + each[phase].dual, 0);
   const ms = (value: number) => value.toFixed(0);
   const cells = [
     ...[first.datapath, first.fault, String(rounds.length), ms(median(gaps)), ms(Math.max(...gaps))],
-    ...[ms(Math.max(...others)), ms(median(returns)), ms(Math.max(...returns)), String(dual)],
+    ...[ms(Math.max(...others)), ms(median(returns)), ms(Math.max(...returns))],
+    ...[String(dual('during')), String(dual('after'))],
+    String(rounds.reduce((sum, each) => sum + each.during.twice + each.after.twice, 0)),
     ...[`${rounds.filter(each => each.moved > 0).length}/${rounds.length}`, ms(Math.max(...steps))],
   ];
   return `${columns.map(([, width], i) => (cells[i] ?? '').padStart(width)).join(' ')}\n`;

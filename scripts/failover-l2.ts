@@ -1,5 +1,6 @@
 /**
- * `npm run failover:l2 -- [--rounds N] [--faults stop,kill,…] [--datapath socket|ebpf] [--long SECONDS]`: three nodes on
+ * `npm run failover:l2 -- [--rounds N] [--faults stop,kill,…] [--datapath socket|ebpf] [--long SECONDS]
+ * [--nice N]`: three nodes on
  * a bridge, a client that asks for every address every 5 ms, every fault again and again; how long nobody answered, and
  * whether ever two did. Needs root, for network namespaces.
  */
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: faults.map(fault => fault.name).join(',') },
     datapath: { type: 'string', default: 'socket,ebpf' },
     long: { type: 'string', default: '60' },
+    nice: { type: 'string', default: '0' },
   },
 });
 const missing = namespacesMissing();
@@ -31,7 +33,7 @@ process.stdout.write(tableHead());
 for (const datapath of values.datapath.split(',') as LabOptions['datapath'][]) {
   const chosen = faults.filter(fault => names.includes(fault.name));
   for (const [words, group] of Map.groupBy(chosen, fault => (fault.words ?? []).join(' '))) {
-    const lab = await startLab({ datapath, words: words === '' ? [] : words.split(' ') });
+    const lab = await startLab({ datapath, nice: Number(values.nice), words: words === '' ? [] : words.split(' ') });
     try {
       for (const fault of group) {
         const rounds: Round[] = [];
