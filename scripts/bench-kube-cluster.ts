@@ -1,6 +1,6 @@
 /** What a measurement on Kubernetes needs: an API server, Herald's roles beside it as they are installed, a client. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -165,6 +165,13 @@ export class Cluster {
     return counts;
   }
 
+  /** Seconds of CPU of the API server so far. */
+  apiCpu(): number {
+    const words = `--secure-port=${this.server.port}`;
+    const found = readdirSync('/proc').find(pid => /^\d+$/.test(pid) && commandOf(pid).includes(words));
+    return found === undefined ? Number.NaN : cpuOf(found);
+  }
+
   async stop(): Promise<void> {
     this.#end.abort(new Error('done'));
     for (const each of this.#processes) await each.stop();
@@ -194,6 +201,22 @@ export class Cluster {
 interface ServiceShape {
   readonly metadata: { readonly name: string };
   readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string }[] } };
+}
+
+/** Seconds of user and system time. */
+function cpuOf(pid: string | number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 const ports = { operator: 21_792, agent: 21_793 } as const;
@@ -235,10 +258,7 @@ export class HeraldProcess {
 
   /** Seconds of CPU so far. */
   cpu(): number {
-    const fields = readFileSync(`/proc/${this.#pid()}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
+    return cpuOf(this.#pid());
   }
 
   async stop(): Promise<void> {

@@ -107,6 +107,7 @@ async function latency(cluster: Cluster, present: number): Promise<void> {
 
 async function bulk(cluster: Cluster, count: number, processes: readonly HeraldProcess[]): Promise<void> {
   cluster.mark();
+  const apiBefore = cluster.apiCpu();
   const cpuBefore = processes.map(each => each.cpu());
   const startMs = performance.now();
   let lastMs = 0;
@@ -115,7 +116,8 @@ async function bulk(cluster: Cluster, count: number, processes: readonly HeraldP
   });
   const created = (lastMs - startMs) / 1000;
   if (processes.length === 0) {
-    line(`${count} Services, no Herald`, `created in ${created.toFixed(2)} s`);
+    const cpu = cluster.apiCpu() - apiBefore;
+    line(`${count} Services, no Herald`, `created in ${created.toFixed(2)} s; API server ${cpu.toFixed(1)} s of CPU`);
     return;
   }
   await until(() => cluster.router.heardMs.size === count, 'all routes', 180_000);
@@ -128,6 +130,7 @@ async function bulk(cluster: Cluster, count: number, processes: readonly HeraldP
   );
   for (const [i, each] of processes.entries())
     line(`${count} Services, ${each.role}`, `${mib(each)}, ${(each.cpu() - (cpuBefore[i] ?? 0)).toFixed(1)} s of CPU`);
+  line(`${count} Services, API server`, `${(cluster.apiCpu() - apiBefore).toFixed(1)} s of CPU`);
   await delay(3000);
   line(`${count} Services, requests`, JSON.stringify(cluster.requests()));
 }
