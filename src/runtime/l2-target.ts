@@ -151,7 +151,9 @@ export class L2Target implements Target<NodeL2Desired> {
 
   async #sweep(): Promise<void> {
     const { store, settings } = this.#options;
-    const left = (lease: Lease) => lease.metadata.namespace === settings.namespace && lease.spec.holderIdentity === '';
+    // What names this node was its own: it has left, and is silent.
+    const left = ({ metadata, spec }: Lease) =>
+      metadata.namespace === settings.namespace && ['', settings.node].includes(spec.holderIdentity);
     for (const lease of store.snapshot().list('Lease')) {
       if (!left(lease) || !(L2Lease.isOwnership(lease) || L2Lease.isSession(lease))) continue;
       const { name, namespace, resourceVersion } = lease.metadata;
