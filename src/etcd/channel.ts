@@ -53,6 +53,7 @@ interface Open {
   readonly client: Client;
   readonly endpoint: string;
   readonly material: Material;
+  readonly certificateEndsMs: number | undefined;
 }
 
 export class Channel {
@@ -97,7 +98,7 @@ export class Channel {
       lastFailureMs: this.#lastFailureMs,
       lastError: this.#lastError,
       clusterId: this.#clusterId === undefined ? undefined : BigInt(this.#clusterId).toString(16),
-      certificateEndsMs: this.#open && certificateEndsMs(this.#open.material),
+      certificateEndsMs: this.#open?.certificateEndsMs,
     };
   }
 
@@ -270,7 +271,7 @@ export class Channel {
         'grpc.service_config_disable_resolution': 1,
         'grpc.use_local_subchannel_pool': 1,
       });
-      this.#open = { client, endpoint, material };
+      this.#open = { client, endpoint, material, certificateEndsMs: certificateEndsMs(material) };
       return this.#open;
     } catch (error) {
       throw this.#failed(undefined, error);

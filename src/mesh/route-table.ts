@@ -33,6 +33,8 @@ export interface PodRoutes {
 
 /** Next hops that share the load of one prefix. */
 const viasMax = 64;
+/** More changes than these are not worked in one by one. */
+const patchedMax = 64;
 
 type Outcome = RouteVerdict['outcome'];
 
@@ -69,10 +71,10 @@ export class PodRouteTable {
     this.#inputs = inputs;
     this.#underlay = selfOf(inputs)?.underlay.family;
     if (!isSame) this.#surroundings = new Surroundings(links, cidrs, rules);
-    let changed = false;
+    const changed: Prefix[] = [];
     for (const prefix of isSame ? touched : new Set([...touched, ...this.#claims.prefixes()]))
-      changed = this.#decide(prefix) || changed;
-    if (changed) this.#answer = this.#summary();
+      if (this.#decide(prefix)) changed.push(prefix);
+    if (changed.length > 0) this.#answer = this.#summary(changed);
     return this.#answer;
   }
 
@@ -194,7 +196,7 @@ export class PodRouteTable {
     return claim.kind === 'node' && claim.isOwn && claim.node.name === this.#inputs?.self;
   }
 
-  #summary(): PodRoutes {
+  #summary(changed: readonly Prefix[]): PodRoutes {
     let refused = 0;
     for (const { value } of this.#refused) refused += value;
     const overlaps = new Map<string, ClusterOverlap>();
@@ -204,7 +206,23 @@ export class PodRouteTable {
         const had = overlaps.get(key);
         overlaps.set(key, had === undefined ? { ...found, count: 1 } : { ...had, count: had.count + 1 });
       }
-    return { routes: [...this.#routes].map(each => each.value), overlaps: [...overlaps.values()], refused };
+    return { routes: this.#list(changed), overlaps: [...overlaps.values()], refused };
+  }
+
+  /** All routes in order: of a few changes, the last list with these worked in. */
+  #list(changed: readonly Prefix[]): readonly PodRoute[] {
+    if (changed.length > patchedMax) return [...this.#routes].map(each => each.value);
+    const list = [...this.#answer.routes];
+    for (const prefix of changed) {
+      const at = lowerBound(list, prefix);
+      const here = list[at];
+      const isThere = here !== undefined && Prefix.equals(here.prefix, prefix);
+      const route = this.#routes.get(prefix);
+      if (route === undefined) list.splice(at, isThere ? 1 : 0);
+      else if (isThere) list[at] = route;
+      else list.splice(at, 0, route);
+    }
+    return list;
   }
 }
 
@@ -220,6 +238,19 @@ function ownCidrs(inputs: RouteInputs): readonly Prefix[] {
 function selfOf(inputs: RouteInputs): Vtep | undefined {
   const self = selfNode(inputs);
   return self && Vtep.of(self);
+}
+
+/** Where the prefix is in the list, or would be. */
+function lowerBound(list: readonly PodRoute[], prefix: Prefix): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const route = list[middle];
+    if (route !== undefined && Prefix.compare(route.prefix, prefix) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The lower goes first. */

@@ -11,11 +11,14 @@ interface Age {
   readonly sinceMs: number;
 }
 
+const writeMs = 200;
+
 export class ClusterAges {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #ages: Map<string, Age>;
+  #cancelWrite: (() => void) | undefined;
 
   constructor(path: string, clock: Clock, log: Log) {
     this.#path = path;
@@ -30,15 +33,28 @@ export class ClusterAges {
     if (known?.id === id) return known.sinceMs;
     const sinceMs = this.#clock.wallMs();
     this.#ages.set(cluster, { id, sinceMs });
-    this.#write();
+    this.#writeSoon();
     return sinceMs;
   }
 
   forget(cluster: string): void {
-    if (this.#ages.delete(cluster)) this.#write();
+    if (this.#ages.delete(cluster)) this.#writeSoon();
+  }
+
+  /** What is still to be written is. */
+  close(): void {
+    if (this.#cancelWrite === undefined) return;
+    this.#cancelWrite();
+    this.#write();
+  }
+
+  /** Many clusters are seen at once. */
+  #writeSoon(): void {
+    this.#cancelWrite ??= this.#clock.after(writeMs, () => this.#write());
   }
 
   #write(): void {
+    this.#cancelWrite = undefined;
     try {
       mkdirSync(dirname(this.#path), { recursive: true });
       writeFileSync(`${this.#path}.new`, `${JSON.stringify(Object.fromEntries(this.#ages), null, 1)}\n`);

@@ -1,12 +1,13 @@
 /**
  * Pod routes as what the kernel is wanted to look like: routes that go the same way share a group of next hops, named
  * after who they lead to, so that a node that moves is one change; and the overlay with an end for every node on it.
+ * Follows the differences between one list of routes and the next: a change costs what it changes.
  */
 import type { PodRoutes } from '../mesh/route-table.ts';
 import { type PodRoute, PodVia, RouteOrigin } from '../mesh/routing.ts';
 import { Vtep } from '../mesh/vtep.ts';
-import type { Family, IpAddress } from '../net/ip.ts';
-import { IpAddress as Address } from '../net/ip.ts';
+import { IpAddress } from '../net/ip.ts';
+import { Prefix } from '../net/prefix.ts';
 import type {
   KernelGroup,
   KernelNextHop,
@@ -22,17 +23,21 @@ export interface OverlayChoices {
   readonly port: number;
 }
 
-interface Made {
-  readonly group: KernelGroup;
-  readonly route: KernelRoute;
+interface Counted<T> {
+  value: T;
+  users: number;
 }
 
 export class MeshKernel {
   readonly #choices: OverlayChoices;
-  #made = new Map<PodRoute, Made>();
-  #last:
-    | { readonly routes: readonly PodRoute[]; readonly self: Vtep | undefined; readonly routing: KernelRouting }
-    | undefined;
+  #routes: readonly PodRoute[] = [];
+  /** In the order of `#routes`. */
+  #made: readonly KernelRoute[] = [];
+  readonly #groups = new Map<string, Counted<KernelGroup>>();
+  /** By the text of the underlay address and of the gateway; one for each address that a next hop uses. */
+  readonly #ends = new Map<string, Counted<{ readonly vtep: Vtep; readonly gateway: IpAddress }>>();
+  #self: Vtep | undefined;
+  #answer: KernelRouting | undefined;
 
   constructor(choices: OverlayChoices) {
     this.#choices = choices;
@@ -40,51 +45,71 @@ export class MeshKernel {
 
   /** `self`: our end of the overlay; undefined: there is none. A route that did not change is the same value. */
   routing({ routes }: PodRoutes, self: Vtep | undefined): KernelRouting {
-    if (this.#last?.routes === routes && sameEnd(this.#last.self, self)) return this.#last.routing;
-    const made = new Map<PodRoute, Made>();
-    const groups = new Map<string, KernelGroup>();
-    for (const route of routes) {
-      const each = this.#make(route, groups);
-      made.set(route, each);
-      groups.set(each.group.name, each.group);
-    }
-    this.#made = made;
-    const routing = {
-      routes: [...made.values()].map(each => each.route),
-      groups: [...groups.values()],
-      overlay: self && this.#overlay(routes, self),
-    };
-    this.#last = { routes, self, routing };
-    return routing;
+    if (this.#answer !== undefined && routes === this.#routes && sameEnd(self, this.#self)) return this.#answer;
+    this.#follow(routes);
+    this.#self = self;
+    const groups: KernelGroup[] = [];
+    for (const { value } of this.#groups.values()) groups.push(value);
+    this.#answer = { routes: this.#made, groups, overlay: self && this.#overlay(self) };
+    return this.#answer;
   }
 
-  #make(route: PodRoute, groups: ReadonlyMap<string, KernelGroup>): Made {
-    const before = this.#made.get(route);
-    const wanted = groupName(route);
+  /** Both lists are in the order of their prefixes: what differs is found by walking along them. */
+  #follow(routes: readonly PodRoute[]): void {
+    const before = this.#routes;
+    const made: (KernelRoute | undefined)[] = [];
+    const added: number[] = [];
+    let i = 0;
+    for (const route of routes) {
+      while (
+        before[i] !== undefined &&
+        before[i] !== route &&
+        Prefix.compare((before[i] as PodRoute).prefix, route.prefix) <= 0
+      )
+        this.#release(before[i] as PodRoute, this.#made[i++] as KernelRoute);
+      if (before[i] === route) made.push(this.#made[i++]);
+      else {
+        added.push(made.length);
+        made.push(undefined);
+      }
+    }
+    for (; i < before.length; i++) this.#release(before[i] as PodRoute, this.#made[i] as KernelRoute);
+    // Only now: a name that is free again is to be had again.
+    for (const at of added) made[at] = this.#make(routes[at] as PodRoute);
+    this.#routes = routes;
+    this.#made = made as KernelRoute[];
+  }
+
+  #make(route: PodRoute): KernelRoute {
     const nextHops = route.vias.map(via => this.#nextHop(via));
+    const wanted = groupName(route);
+    const taken = this.#groups.get(wanted);
     // Two routes to the same node that go different ways: the second is named after its way as well.
-    const taken = groups.get(wanted);
-    const name =
-      taken === undefined || sameHops(taken.nextHops, nextHops)
-        ? wanted
-        : `${wanted} ${route.vias.map(PodVia.format).join(' ')}`;
-    if (before?.group.name === name) return before;
-    return { group: { name, nextHops }, route: { prefix: route.prefix, group: name } };
+    const isOther = taken !== undefined && !sameHops(taken.value.nextHops, nextHops);
+    const name = isOther ? `${wanted} ${route.vias.map(PodVia.format).join(' ')}` : wanted;
+    count(this.#groups, name, () => ({ name, nextHops }));
+    for (const via of route.vias)
+      if (via.way === 'vxlan') count(this.#ends, endKey(via), () => ({ vtep: via.vtep, gateway: via.gateway }));
+    return { prefix: route.prefix, group: name };
+  }
+
+  #release(route: PodRoute, { group }: KernelRoute): void {
+    discount(this.#groups, group ?? '');
+    for (const via of route.vias) if (via.way === 'vxlan') discount(this.#ends, endKey(via));
   }
 
   #nextHop(via: PodVia): KernelNextHop {
     if (via.way === 'vxlan') return { gateway: via.gateway, link: this.#choices.name, onLink: true, weight: 1 };
-    return { gateway: via.gateway, link: via.link, onLink: Address.isLinkLocal(via.gateway), weight: 1 };
+    return { gateway: via.gateway, link: via.link, onLink: IpAddress.isLinkLocal(via.gateway), weight: 1 };
   }
 
-  #overlay(routes: readonly PodRoute[], self: Vtep): KernelOverlay {
-    const ends = new Map<string, { readonly vtep: Vtep; readonly gateways: Map<Family, IpAddress> }>();
-    for (const via of routes.flatMap(route => route.vias)) {
-      if (via.way !== 'vxlan') continue;
-      const key = Address.format(via.vtep.underlay);
-      const end = ends.get(key) ?? { vtep: via.vtep, gateways: new Map() };
-      end.gateways.set(via.gateway.family, via.gateway);
-      ends.set(key, end);
+  #overlay(self: Vtep): KernelOverlay {
+    const ends = new Map<string, { readonly vtep: Vtep; readonly gateways: IpAddress[] }>();
+    for (const { value } of this.#ends.values()) {
+      const key = IpAddress.format(value.vtep.underlay);
+      const end = ends.get(key);
+      if (end === undefined) ends.set(key, { vtep: value.vtep, gateways: [value.gateway] });
+      else end.gateways.push(value.gateway);
     }
     const { name, vni, port } = this.#choices;
     return {
@@ -97,14 +122,25 @@ export class MeshKernel {
       // Next hops of IPv6 are link-local there, and so is what our own end is asked for.
       addresses: [{ address: Vtep.nextHop(self, 'ipv6'), length: 64 }],
       ends: [...ends.values()].map(
-        ({ vtep, gateways }): OverlayEnd => ({
-          mac: vtep.mac,
-          underlay: vtep.underlay,
-          gateways: [...gateways.values()],
-        }),
+        ({ vtep, gateways }): OverlayEnd => ({ mac: vtep.mac, underlay: vtep.underlay, gateways }),
       ),
     };
   }
+}
+
+function count<T>(all: Map<string, Counted<T>>, key: string, make: () => T): void {
+  const known = all.get(key);
+  if (known === undefined) all.set(key, { value: make(), users: 1 });
+  else known.users++;
+}
+
+function discount<T>(all: Map<string, Counted<T>>, key: string): void {
+  const known = all.get(key);
+  if (known !== undefined && --known.users === 0) all.delete(key);
+}
+
+function endKey({ vtep, gateway }: PodVia & { readonly way: 'vxlan' }): string {
+  return `${IpAddress.format(vtep.underlay)} ${IpAddress.format(gateway)}`;
 }
 
 /** `east/e1 ipv4 direct`: what it stands for, never what its next hops are at the moment. */
@@ -116,10 +152,10 @@ function groupName({ prefix, vias, origins }: PodRoute): string {
 function sameHops(a: readonly KernelNextHop[], b: readonly KernelNextHop[]): boolean {
   return (
     a.length === b.length &&
-    a.every((each, i) => each.link === b[i]?.link && Address.equals(each.gateway, b[i].gateway))
+    a.every((each, i) => each.link === b[i]?.link && IpAddress.equals(each.gateway, b[i].gateway))
   );
 }
 
 function sameEnd(a: Vtep | undefined, b: Vtep | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && Address.equals(a.underlay, b.underlay));
+  return a === b || (a !== undefined && b !== undefined && IpAddress.equals(a.underlay, b.underlay));
 }

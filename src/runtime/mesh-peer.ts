@@ -105,6 +105,11 @@ export class MeshPeer {
     return this.#cluster;
   }
 
+  /** Its nodes may still come: why they are not there is no answer for ever. */
+  get isAwaited(): boolean {
+    return this.#refusal === undefined ? !this.#synced : awaited.has(this.#refusal.reason);
+  }
+
   /** An ID may have become free. */
   retry(): void {
     if (this.#refusal?.reason === 'id-in-use') this.#configure();
@@ -258,6 +263,14 @@ export class MeshPeer {
     else log.warn('cluster is not ready', { cluster: this.name, reason, why: text, ...more });
   }
 }
+
+const awaited: ReadonlySet<MeshReason> = new Set([
+  'not-connected',
+  'access-denied',
+  'no-cluster-config',
+  'no-canary',
+  'listing',
+]);
 
 const reasons: Partial<Record<StateFailure['kind'], MeshReason>> = {
   unreachable: 'not-connected',

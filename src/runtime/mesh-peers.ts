@@ -28,6 +28,7 @@ export class MeshPeers {
   readonly #options: MeshPeersOptions;
   readonly #running = new Map<string, Running>();
   #clusters: readonly PodCluster[] = [];
+  #endpoints: readonly { readonly cluster: string; readonly endpoint: string }[] = [];
 
   constructor(options: MeshPeersOptions) {
     this.#options = options;
@@ -46,6 +47,9 @@ export class MeshPeers {
       // The cluster is the same one, reached in another way; nothing of it is lost.
       this.#running.set(name, { entry, peer: this.#start(name, entry, before?.peer?.leave()) });
     }
+    this.#endpoints = [...entries].flatMap(([cluster, entry]) =>
+      typeof entry === 'string' ? [] : entry.endpoints.map(endpoint => ({ cluster, endpoint })),
+    );
     this.#options.changed();
     this.#retry();
   }
@@ -57,6 +61,16 @@ export class MeshPeers {
       .sort((a, b) => (a.name < b.name ? -1 : 1));
     if (now.length !== this.#clusters.length || now.some((each, i) => each !== this.#clusters[i])) this.#clusters = now;
     return this.#clusters;
+  }
+
+  /** Some cluster's nodes may still come. */
+  get isAwaiting(): boolean {
+    return [...this.#running.values()].some(({ peer }) => peer?.isAwaited);
+  }
+
+  /** Where their etcds are, as the files say. The same list while no file changed. */
+  get endpoints(): readonly { readonly cluster: string; readonly endpoint: string }[] {
+    return this.#endpoints;
   }
 
   /** By name; of a file that cannot be used only why. */
@@ -76,6 +90,7 @@ export class MeshPeers {
   close(): void {
     for (const { peer } of this.#running.values()) peer?.leave();
     this.#running.clear();
+    this.#options.ages.close();
   }
 
   #start(name: string, entry: FolderEntry, known: RemoteCluster | undefined): MeshPeer | undefined {

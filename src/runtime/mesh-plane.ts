@@ -62,6 +62,8 @@ interface MeshDesired {
 const holdDefaultMs = 30_000;
 /** A session that has stood this long has told its routes. */
 const toldMs = 3_000;
+/** How long changes are gathered while routes are held. */
+const heldWakeMs = 50;
 const none: PodRoutes = { routes: [], overlaps: [], refused: 0 };
 
 export class MeshPlane {
@@ -78,6 +80,7 @@ export class MeshPlane {
   #published: Published | undefined;
   #held = true;
   #heldUntilMs = 0;
+  #cancelWake: (() => void) | undefined;
   #campaign: Campaign | undefined;
   #unsubscribe = () => {};
   #saidOverlaps: readonly string[] = [];
@@ -111,13 +114,20 @@ export class MeshPlane {
     this.wake();
   }
 
+  /** Something may be different. While much comes at once and nothing is done yet, it is looked at together. */
   wake(): void {
-    this.#loop.wake();
+    if (!this.#held) this.#loop.wake();
+    else
+      this.#cancelWake ??= this.#options.clock.after(heldWakeMs, () => {
+        this.#cancelWake = undefined;
+        this.#loop.wake();
+      });
   }
 
   /** Routes stay in the kernel, and what was published stays until its leases end. */
   async stop(): Promise<void> {
     this.#unsubscribe();
+    this.#cancelWake?.();
     await this.#loop.stop();
     this.#campaign?.close();
   }
@@ -194,9 +204,9 @@ export class MeshPlane {
       address: gateway,
       what: 'the default gateway',
     }));
-    const endpoints = (peers?.status() ?? []).flatMap(status => {
-      const address = 'state' in status ? hostOf(status.state.endpoint) : undefined;
-      return address === undefined ? [] : [{ address, what: `etcd of cluster ${status.name}` }];
+    const endpoints = (peers?.endpoints ?? []).flatMap(({ cluster, endpoint }) => {
+      const address = hostOf(endpoint);
+      return address === undefined ? [] : [{ address, what: `etcd of cluster ${cluster}` }];
     });
     const now = [...gateways, ...peerAddresses(speakers(), clock.nowMs()), ...endpoints];
     if (!sameValue(now, this.#guarded)) this.#guarded = now;
@@ -227,13 +237,12 @@ export class MeshPlane {
     if (!this.#held) return false;
     const { clock, peers, rules, speakers } = this.#options;
     const nowMs = clock.nowMs();
-    const clusters = (peers?.status() ?? []).every(each => each.ready || !waiting.has(each.refusal?.reason ?? ''));
     const wantsBgp = rules.podRanges.length > 0 || rules.importDefault;
     const sessions = speakers().flatMap(({ speaker }) => speaker.peers(nowMs));
     // Not every router says that it has said all.
     const hasTold = ({ endOfRibReceived, upMs = 0 }: PeerStatus) => endOfRibReceived.length > 0 || upMs > toldMs;
     const told = !wantsBgp || sessions.every(hasTold);
-    this.#held = !(clusters && told) && nowMs < this.#heldUntilMs;
+    this.#held = !(told && !peers?.isAwaiting) && nowMs < this.#heldUntilMs;
     if (this.#held) clock.after(Math.min(1_000, this.#heldUntilMs - nowMs), () => this.wake());
     return this.#held;
   }
@@ -247,15 +256,6 @@ export class MeshPlane {
     changed();
   }
 }
-
-/** What a peer may still be on its way from. */
-const waiting: ReadonlySet<string> = new Set([
-  'not-connected',
-  'no-cluster-config',
-  'no-canary',
-  'listing',
-  'access-denied',
-]);
 
 function hostOf(endpoint: string): IpAddress | undefined {
   return URL.canParse(endpoint) ? IpAddress.parse(new URL(endpoint).hostname.replace(/^\[|\]$/g, '')) : undefined;

@@ -1,0 +1,269 @@
+/**
+ * A large mesh on one node: 250 clusters of 100 nodes in a real etcd are read, made into routes and written into the
+ * kernel of a network namespace; then single nodes change, from the write into etcd to the route in the kernel.
+ *
+ *     npm run bench:mesh [CLUSTERS [NODES]]
+ */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { SnapshotBuilder } from '../src/api/snapshot.ts';
+import { MeshNodes } from '../src/control/mesh-nodes.ts';
+import { EtcdState } from '../src/etcd/state.ts';
+import { NetlinkRoutes } from '../src/linux/kernel-routes.ts';
+import { loadLibc } from '../src/linux/libc.ts';
+import { NetlinkThread } from '../src/linux/netlink-thread.ts';
+import { ClusterConfig } from '../src/mesh/cluster-config.ts';
+import { MeshKey } from '../src/mesh/key.ts';
+import { NodeRecord } from '../src/mesh/node-record.ts';
+import type { PeerFile } from '../src/mesh/peer-file.ts';
+import { IpAddress } from '../src/net/ip.ts';
+import { Prefix } from '../src/net/prefix.ts';
+import { systemClock as clock } from '../src/runtime/clock.ts';
+import { ClusterAges } from '../src/runtime/mesh-ages.ts';
+import { MeshPeers } from '../src/runtime/mesh-peers.ts';
+import { MeshPlane } from '../src/runtime/mesh-plane.ts';
+import type { Store } from '../src/runtime/ports.ts';
+import { Etcd } from '../test/etcd/server.ts';
+import { recordingLog } from '../test/support/recording-log.ts';
+import { eventually } from '../test/support/wait.ts';
+
+const clusterCount = Number(process.argv[2] ?? 250);
+const nodeCount = Number(process.argv[3] ?? 100);
+const changeCount = 50;
+const namespace = `hrld-${process.pid}-bench`;
+
+if (process.env['BENCH_MESH_INSIDE'] === undefined) {
+  execFileSync('ip', ['netns', 'add', namespace]);
+  try {
+    const words = ['netns', 'exec', namespace, process.execPath, '--expose-gc', fileURLToPath(import.meta.url)];
+    const env = { ...process.env, BENCH_MESH_INSIDE: '1' };
+    const { status } = spawnSync('ip', [...words, String(clusterCount), String(nodeCount)], { stdio: 'inherit', env });
+    process.exitCode = status ?? 1;
+  } finally {
+    execFileSync('ip', ['netns', 'del', namespace]);
+  }
+}
+
+const nameOf = (cluster: number) => `cluster-${cluster}`;
+const nodeName = (node: number) => `node-${String(node).padStart(3, '0')}`;
+
+function prefixOf(text: string): Prefix {
+  const prefix = Prefix.parse(text);
+  if (prefix === undefined) throw new Error(text);
+  return prefix;
+}
+
+function addressOf(text: string): IpAddress {
+  const address = IpAddress.parse(text);
+  if (address === undefined) throw new Error(text);
+  return address;
+}
+
+function record(cluster: number, node: number, address = `172.16.${cluster}.${node}`): string {
+  const value = NodeRecord.write({
+    name: nodeName(node),
+    cluster: nameOf(cluster),
+    clusterId: cluster,
+    addresses: [{ type: 'InternalIP', address: addressOf(address) }],
+    ipv4Cidr: prefixOf(`10.${cluster}.${node}.0/24`),
+    ipv4Secondary: [],
+    ipv6Cidr: undefined,
+    ipv6Secondary: [],
+    ipv4Health: undefined,
+    ipv6Health: undefined,
+    ipv4Ingress: undefined,
+    ipv6Ingress: undefined,
+    source: 'custom-resource',
+    encryptionKey: 0,
+    labels: {
+      'kubernetes.io/hostname': nodeName(node),
+      'kubernetes.io/arch': 'amd64',
+      'topology.kubernetes.io/zone': 'z1',
+    },
+    annotations: undefined,
+    wireguardKey: '',
+    bootId: 'c1d2cda2-aca0-4033-abca-3843298860b9',
+  });
+  return Buffer.from(value).toString();
+}
+
+async function fill(endpoint: string): Promise<void> {
+  const base64 = (value: string | Uint8Array) => Buffer.from(value).toString('base64');
+  for (let cluster = 1; cluster <= clusterCount; cluster++) {
+    const config = ClusterConfig.write({
+      id: cluster,
+      syncedCanaries: true,
+      cached: false,
+      maxConnectedClusters: 255,
+      serviceExportsEnabled: undefined,
+      endpointSlicesExportMode: '',
+    });
+    const puts: [string, string | Uint8Array][] = [
+      [MeshKey.clusterConfig(nameOf(cluster)), config],
+      [MeshKey.canary(nameOf(cluster), 'nodes'), 'true'],
+    ];
+    for (let node = 1; node <= nodeCount; node++)
+      puts.push([MeshKey.node(nameOf(cluster), nodeName(node)), record(cluster, node)]);
+    const success = puts.map(([key, value]) => ({ requestPut: { key: base64(key), value: base64(value) } }));
+    const body = JSON.stringify({ success });
+    const answer = await fetch(`${endpoint}/v3/kv/txn`, { method: 'POST', body });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+}
+
+/** A store without objects: our own cluster has no nodes here. */
+function emptyStore(): Store {
+  const snapshot = new SnapshotBuilder().snapshot();
+  const never = () => Promise.reject(new Error('not here'));
+  return {
+    start: () => Promise.resolve(),
+    snapshot: () => snapshot,
+    subscribe: () => () => {},
+    applyStatus: never,
+    read: never,
+    put: never,
+    remove: never,
+    campaign: () => ({ leading: false, close: () => {} }),
+    record: () => {},
+    close: () => Promise.resolve(),
+  } as unknown as Store;
+}
+
+async function inside(): Promise<void> {
+  execFileSync('sh', [
+    '-c',
+    'ip link set lo up; ip link add eth0 type veth peer name eth1; ip addr add 172.16.255.1/12 dev eth0; ip link set eth0 up; ip link set eth1 up',
+  ]);
+  const folder = mkdtempSync(`${tmpdir()}/hrld-bench-`);
+  const etcd = await Etcd.start({ inside: ['env'], flags: ['--max-txn-ops', '10000'] });
+  const thread = new NetlinkThread(await loadLibc());
+  try {
+    // In a process of its own: what it takes to write is not what it takes to read.
+    const env = { ...process.env, BENCH_MESH_FILL: etcd.endpoint };
+    const words = [fileURLToPath(import.meta.url), String(clusterCount), String(nodeCount)];
+    const filled = spawnSync(process.execPath, words, { stdio: 'inherit', env });
+    if (filled.status !== 0) throw new Error('etcd could not be filled');
+    await measure(etcd, thread, folder);
+  } finally {
+    await thread.close();
+    await etcd.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measure(etcd: Etcd, thread: NetlinkThread, folder: string): Promise<void> {
+  const own = { name: 'own', id: 255 };
+  const log = recordingLog();
+  const kernel = new NetlinkRoutes(thread);
+  let plane: MeshPlane | undefined;
+  const ages = new ClusterAges(`${folder}/ages.json`, clock, log);
+  const open = (access: PeerFile) => new EtcdState({ access, clock, random: Math.random });
+  const changed = () => plane?.wake();
+  const peers = new MeshPeers({ rules: { own, clustersMax: 255 }, open, clock, log, ages, changed });
+  const links = [{ name: 'eth0', up: true, addresses: [{ address: addressOf('172.16.255.1'), length: 12 }] }];
+  plane = new MeshPlane({
+    store: emptyStore(),
+    clock,
+    log,
+    random: Math.random,
+    node: 'self',
+    own,
+    clustersMax: 255,
+    nodes: new MeshNodes(own, 'kubernetes'),
+    rules: { mode: 'auto', podRanges: [], importDefault: false, overlayLink: 'herald.vx' },
+    overlay: { name: 'herald.vx', vni: 1, port: 4789 },
+    host: () => ({ links: links as never, defaultRoutes: [] }),
+    speakers: () => [],
+    kernel,
+    peers,
+    ownState: undefined,
+    changed: () => {},
+  });
+  const wanted = clusterCount * nodeCount;
+  globalThis.gc?.();
+  const before = process.memoryUsage.rss();
+  const startMs = clock.nowMs();
+  const cpu = process.cpuUsage();
+  plane.start();
+  const running = plane;
+  const access = etcd.access();
+  peers.apply(new Map(Array.from({ length: clusterCount }, (_, i) => [nameOf(i + 1), access])));
+  await eventually('all nodes are known', () => running.routes.routes.length === wanted, {
+    limitMs: 120_000,
+    everyMs: 5,
+  });
+  const knownMs = clock.nowMs() - startMs;
+  const readPeak = process.memoryUsage.rss();
+  await eventually('all routes are in the kernel', () => kernel.status().routes === wanted, {
+    limitMs: 120_000,
+    everyMs: 5,
+  });
+  const inKernelMs = clock.nowMs() - startMs;
+  const spent = process.cpuUsage(cpu);
+  const peak = process.memoryUsage.rss();
+  globalThis.gc?.();
+  const { heapUsed, external, heapTotal, arrayBuffers } = process.memoryUsage();
+  const delays = await changes(etcd);
+  const sorted = delays.sort((a, b) => a - b);
+  const ms = (value: number | undefined) => `${(value ?? Number.NaN).toFixed(1)} ms`;
+  const mib = (octets: number) => `${Math.round(octets / 2 ** 20)} MiB`;
+  console.log(`${clusterCount} clusters of ${nodeCount} nodes, load average ${loadavg()[0]?.toFixed(1)}`);
+  console.log(`all nodes known       ${ms(knownMs)}`);
+  console.log(`processor time        ${ms((spent.user + spent.system) / 1000)}`);
+  console.log(`resident when read    ${mib(readPeak)}`);
+  console.log(
+    `heap in use           ${mib(heapUsed)}, of ${mib(heapTotal)}, beside it ${mib(external)} (buffers ${mib(arrayBuffers)})`,
+  );
+  console.log(`all routes in kernel  ${ms(inKernelMs)}`);
+  console.log(
+    `resident memory       ${mib(peak)} (${mib(before)} before), after collection ${mib(process.memoryUsage.rss())}`,
+  );
+  console.log(
+    `a node changes: write to etcd → route in the kernel  p50 ${ms(sorted[sorted.length >> 1])}, p99 ${ms(sorted.at(-1))}`,
+  );
+  peers.close();
+  await running.stop();
+}
+
+/** Nodes that move to another address, one after another, and are waited for in the kernel's own words. */
+async function changes(etcd: Etcd): Promise<number[]> {
+  const monitor = spawn('ip', ['monitor', 'nexthop'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  let heard = () => {};
+  monitor.stdout.on('data', (text: Buffer) => {
+    said = (said + text.toString()).slice(-100_000);
+    heard();
+  });
+  const delays: number[] = [];
+  try {
+    // The monitor says nothing of when it begins to listen.
+    await new Promise(resolve => setTimeout(resolve, 500));
+    for (let i = 0; i < changeCount; i++) {
+      const [cluster, node] = [1 + ((i * 37) % clusterCount), 1 + ((i * 13) % nodeCount)];
+      const to = `172.17.${cluster}.${node}`;
+      const there = new Promise<void>(resolve => {
+        heard = () => said.includes(`via ${to} `) && resolve();
+      });
+      const startMs = clock.nowMs();
+      await put(etcd, MeshKey.node(nameOf(cluster), nodeName(node)), record(cluster, node, to));
+      await there;
+      delays.push(clock.nowMs() - startMs);
+    }
+  } finally {
+    monitor.kill();
+  }
+  return delays;
+}
+
+async function put(etcd: Etcd, key: string, value: string): Promise<void> {
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  const body = JSON.stringify({ key: base64(key), value: base64(value) });
+  const answer = await fetch(`${etcd.endpoint}/v3/kv/put`, { method: 'POST', body });
+  if (!answer.ok) throw new Error(await answer.text());
+}
+
+const fillEndpoint = process.env['BENCH_MESH_FILL'];
+if (fillEndpoint !== undefined) await fill(fillEndpoint);
+else if (process.env['BENCH_MESH_INSIDE'] !== undefined) await inside();
