@@ -6,6 +6,8 @@ import { type Role, roles } from '../runtime/control-plane.ts';
 import { logLevels } from '../runtime/log.ts';
 import { defaultStateDir, socketName } from './client.ts';
 import { durationOption, type Options, type OptionValues, UsageError } from './command.ts';
+import { type L2Choices, l2Choices, l2Options } from './l2-options.ts';
+import { type MeshSettings, meshOptions, meshSettings } from './mesh-options.ts';
 
 const podIpams = [
   'kubernetes',
@@ -116,6 +118,8 @@ export const runOptions = {
     value: 'NAMESPACE',
     about: 'where the Secrets with BGP passwords are',
   },
+  ...l2Options,
+  ...meshOptions,
 } as const satisfies Options;
 
 /** What a process works with: a folder of manifests, or a Kubernetes API. */
@@ -138,9 +142,13 @@ export interface RunSettings {
   readonly restartGraceMs: number;
   readonly control: ControlSettings;
   readonly ipam: IpamSettings;
+  readonly l2: L2Choices;
+  /** Undefined: there is none. */
+  readonly mesh: MeshSettings | undefined;
 }
 
 export function runSettings(options: OptionValues<typeof runOptions>): RunSettings {
+  const mesh = meshSettings(options);
   return {
     source: sourceOf(options),
     stateDir: options.state,
@@ -156,12 +164,15 @@ export function runSettings(options: OptionValues<typeof runOptions>): RunSettin
       noServiceEndpointsRoutable: options['enable-no-service-endpoints-routable'] === 'true',
       ipam: podIpams.find(each => each === options.ipam) ?? controlDefaults.ipam,
       secretsNamespace: options['bgp-secrets-namespace'],
+      podImport: mesh?.import ?? controlDefaults.podImport,
     },
     ipam: {
       ...ipamDefaults,
       defaultLBServiceIPAM:
         serviceIpams.find(each => each === options['default-lb-service-ipam']) ?? ipamDefaults.defaultLBServiceIPAM,
     },
+    l2: l2Choices(options),
+    mesh,
   };
 }
 

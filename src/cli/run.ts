@@ -4,11 +4,12 @@ import { systemClock } from '../runtime/clock.ts';
 import { ControlPlane } from '../runtime/control-plane.ts';
 import { HttpServer, jsonAnswer, textAnswer } from '../runtime/http.ts';
 import { createLog, logLevels } from '../runtime/log.ts';
-import { Metrics } from '../runtime/metrics.ts';
+import { Metrics, type Sample } from '../runtime/metrics.ts';
 import type { Log } from '../runtime/ports.ts';
 import { type Context, defineCommand, type ExitCode, type OptionValues, orCommandError } from './command.ts';
 import { explainRoutes } from './explain-routes.ts';
 import { ipamRoutes } from './ipam-routes.ts';
+import { MeshSlot } from './mesh-slot.ts';
 import { allocatedRows, joinViews } from './report.ts';
 import { type RunSettings, runOptions, runSettings } from './run-options.ts';
 import { openStore } from './run-store.ts';
@@ -50,12 +51,30 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
   const opened = await orCommandError(openStore({ settings, clock, log, metrics }));
   const { store } = opened;
   let wake = () => {};
-  const env = { node: settings.node, store, clock, log, metrics, wake: () => wake() };
+  const mesh = new MeshSlot();
+  const env = { node: settings.node, store, clock, log, metrics, ...mesh.bgp(() => wake()) };
   // What only an agent needs is loaded by an agent only.
   const bgp = settings.roles.has('agent') ? await (await import('./run-bgp.ts')).startBgp(env) : undefined;
-  const parts = bgp && { host: bgp.host, lanes: [bgp.lane], samples: bgp.samples };
-  const plane = new ControlPlane({ ...settings, store, clock, log, metrics, random: Math.random, ...parts });
+  const { leaseNamespace } = opened;
+  const l2Env = { ...env, namespace: leaseNamespace, choices: settings.l2, restartGraceMs: settings.restartGraceMs };
+  const l2 = settings.roles.has('agent') ? await (await import('./run-l2.ts')).startL2(l2Env) : undefined;
+  const parts = bgp &&
+    l2 && {
+      host: bgp.host,
+      lanes: [bgp.lane, ...l2.lanes],
+      samples: () => [...bgp.samples(), ...l2.samples()],
+    };
+  const control = { ...settings.control, leaseNamespace };
+  const plane = new ControlPlane({ ...settings, control, store, clock, log, metrics, random: Math.random, ...parts });
   wake = () => plane.wake();
+  await mesh.fill({
+    ...env,
+    settings: settings.mesh,
+    roles: settings.roles,
+    ipam: control.ipam,
+    stateDir: settings.stateDir,
+    agent: bgp,
+  });
   const startedMs = clock.nowMs();
   const local = new HttpServer({
     '/status': () =>
@@ -72,13 +91,49 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     '/allocated': () => jsonAnswer(allocatedRows(plane.ipam.all())),
     ...ipamRoutes(() => plane.ipam, settings.ipam),
     ...bgp?.routes,
-    ...explainRoutes(plane, clock, bgp?.target, settings.roles.has('operator') ? settings.ipam : undefined),
+    ...mesh.part?.routes,
+    ...l2?.routes,
+    ...explainRoutes(
+      plane,
+      clock,
+      bgp?.target,
+      settings.roles.has('operator') ? settings.ipam : undefined,
+      l2?.answering,
+    ),
   });
-  const probes = new HttpServer({
+  const probes = probeServer(plane, metrics, () => [...opened.samples(), ...(mesh.part?.samples() ?? [])]);
+  try {
+    if (settings.listen !== undefined) {
+      const port = await probes.listenTcp(settings.listen.host, settings.listen.port);
+      log.info('listening', { address: settings.listen.host, port });
+    }
+    await orCommandError(plane.start());
+    mesh.part?.start();
+    await orCommandError(local.listenUnix(settings.socketPath));
+    log.info('started', { node: settings.node, roles: [...settings.roles], source: opened.name });
+    await aborted(signal);
+    log.info('stopping', { why: String(signal.reason) });
+  } finally {
+    // First of all: until the others know, they wait.
+    await l2?.leave();
+    await local.close();
+    await probes.close();
+    await plane.stop();
+    await mesh.part?.stop();
+    await bgp?.stop(settings.restartGraceMs > 0 ? { kind: 'restart' } : { kind: 'drain', leaveMs: drainMs });
+    await store.close();
+    await l2?.close();
+  }
+  return 0;
+}
+
+/** Metrics, and whether the process lives and is ready. */
+function probeServer(plane: ControlPlane, metrics: Metrics, more: () => readonly Sample[]): HttpServer {
+  return new HttpServer({
     '/metrics': async () => {
       metrics.state([
         ...plane.samples(),
-        ...opened.samples(),
+        ...more(),
         { name: 'herald_build_info', labels: { version: version() }, value: 1 },
         { name: 'herald_resident_memory_bytes', value: process.memoryUsage.rss() },
       ]);
@@ -87,24 +142,6 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     '/healthz': () => textAnswer('ok\n'),
     '/readyz': () => (plane.ready ? textAnswer('ok\n') : textAnswer('no pass yet\n', 503)),
   });
-  try {
-    if (settings.listen !== undefined) {
-      const port = await probes.listenTcp(settings.listen.host, settings.listen.port);
-      log.info('listening', { address: settings.listen.host, port });
-    }
-    await orCommandError(plane.start());
-    await orCommandError(local.listenUnix(settings.socketPath));
-    log.info('started', { node: settings.node, roles: [...settings.roles], source: opened.name });
-    await aborted(signal);
-    log.info('stopping', { why: String(signal.reason) });
-  } finally {
-    await local.close();
-    await probes.close();
-    await plane.stop();
-    await bgp?.stop(settings.restartGraceMs > 0 ? { kind: 'restart' } : { kind: 'drain', leaveMs: drainMs });
-    await store.close();
-  }
-  return 0;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
