@@ -123,10 +123,10 @@ while [ "$1" = bind ] || [ "$1" = bind-ro ]; do
 done
 umount -l /.host
 rmdir /.host
-hostname "$name"
+echo "$name" > /proc/sys/kernel/hostname
 [ "$network" = shared ] || ip link set lo up
 while [ "$1" = sysctl ]; do
-  sysctl -qw "$2=$3" || echo "sysctl $2=$3 is refused" >&2
+  { echo "$3" > "/proc/sys/$(echo "$2" | tr . /)"; } 2> /dev/null || echo "sysctl $2=$3 is refused" >&2
   shift 3
 done
 echo "${readyWord} $self"

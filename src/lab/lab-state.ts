@@ -1,0 +1,133 @@
+/**
+ * What is written down of a lab, and how all of it goes away: `/run/herald-lab/NAME` is claimed before anything is
+ * made, and whatever runs carries the lab's name in its environment. So nothing is lost sight of, whoever was killed
+ * and when.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ip } from './link.ts';
+import { labsFolder, labVariable } from './place.ts';
+import { isRunning, processIds, signalTo, startTicksOf } from './place-process.ts';
+import type { Cluster, Topology } from './topology.ts';
+
+export interface LabState {
+  readonly topology: Topology;
+  readonly cluster: Cluster | undefined;
+  readonly manifests: readonly string[];
+  /** Who brings it up, or did. */
+  readonly maker: { readonly pid: number; readonly startTicks: string };
+  readonly standing: boolean;
+}
+
+/** Up already, or on its way. */
+export class LabTakenError extends Error {
+  override name = 'LabTakenError';
+}
+
+const downMaxMs = 30_000;
+/** For whoever brings it up to take it down by itself. */
+const makerMaxMs = 10_000;
+
+export function folderOf(lab: string): string {
+  return join(labsFolder, lab);
+}
+
+/** Makes the lab's folder ours. What is left of one that was killed on its way is removed first. */
+export async function claimLab(state: Omit<LabState, 'maker' | 'standing'>): Promise<LabState> {
+  const { name } = state.topology;
+  const before = readLab(name);
+  if (before !== undefined && (before.standing || isAlive(before.maker))) {
+    const what = before.standing ? 'stands' : 'is being brought up';
+    throw new LabTakenError(`the lab ${name} ${what} already; \`herald lab down ${name}\` removes it`);
+  }
+  await removeLab(name);
+  mkdirSync(labsFolder, { recursive: true });
+  // Not recursive: of two at the same time, one fails here.
+  mkdirSync(folderOf(name));
+  const startTicks = startTicksOf(process.pid) ?? '';
+  const claimed = { ...state, maker: { pid: process.pid, startTicks }, standing: false };
+  writeLab(claimed);
+  return claimed;
+}
+
+export function writeLab(state: LabState): void {
+  const path = join(folderOf(state.topology.name), 'lab.json');
+  writeFileSync(`${path}.new`, JSON.stringify(state));
+  renameSync(`${path}.new`, path);
+}
+
+export function readLab(name: string): LabState | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folderOf(name), 'lab.json'), 'utf8')) as LabState;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of every lab that there is something of. */
+export function labNames(): readonly string[] {
+  try {
+    return readdirSync(labsFolder).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Ends and removes everything of a lab, in whatever state it is. */
+export async function removeLab(name: string): Promise<void> {
+  const state = readLab(name);
+  if (state !== undefined && state.maker.pid !== process.pid) await stopMaker(state);
+  const endMs = performance.now() + downMaxMs;
+  for (let left = labProcesses(name); left.length > 0; left = labProcesses(name)) {
+    for (const pid of left) signalTo(pid, 'SIGKILL');
+    if (performance.now() > endMs) throw new Error(`of the lab ${name} these processes do not end: ${left.join(', ')}`);
+    await delay(20);
+  }
+  for (const link of state === undefined ? [] : hostLinks(state.topology)) await removeLink(link);
+  rmSync(folderOf(name), { recursive: true, force: true });
+  try {
+    rmdirSync(labsFolder);
+  } catch {
+    // Other labs are in it, or it was not there.
+  }
+}
+
+/** Interfaces of a topology on this host itself. */
+export function hostLinks(topology: Topology): readonly string[] {
+  return topology.links.flatMap(({ ends }) => ends.flatMap(end => (end.node === 'host' ? [end.interface] : [])));
+}
+
+/** Whoever brings it up takes it down when told to end. */
+async function stopMaker({ maker, standing }: LabState): Promise<void> {
+  if (standing || !isAlive(maker)) return;
+  signalTo(maker.pid, 'SIGTERM');
+  for (const endMs = performance.now() + makerMaxMs; isAlive(maker) && performance.now() < endMs; ) await delay(20);
+  if (isAlive(maker)) signalTo(maker.pid, 'SIGKILL');
+}
+
+function isAlive({ pid, startTicks }: LabState['maker']): boolean {
+  return isRunning(pid) && startTicksOf(pid) === startTicks;
+}
+
+/** All that carry the lab's name, wherever they were started. */
+function labProcesses(name: string): number[] {
+  const mark = Buffer.from(`\0${labVariable}=${name}\0`);
+  return processIds().filter(pid => {
+    if (pid === process.pid) return false;
+    try {
+      return Buffer.concat([Buffer.of(0), readFileSync(`/proc/${pid}/environ`)]).includes(mark);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** It goes with its other end, a moment after the namespace of that one; nobody is there to ask when. */
+async function removeLink(link: string): Promise<void> {
+  try {
+    await ip('link', 'del', link);
+  } catch {
+    // It is gone.
+  }
+}
