@@ -16,8 +16,8 @@ export const meshTroubleshoot = defineCommand({
   name: 'mesh troubleshoot',
   operands: '[CLUSTER…]',
   count: { min: 0, max: 600 },
-  about: `Goes the way to each other cluster's state step by step with this node's own files: certificates, name, TCP, TLS,
-etcd and its authentication, the configuration, the canary. Ends with 1 when a step fails.
+  about: `Goes the way to each other cluster's state step by step with this node's own files: certificates, name, TCP,
+TLS, etcd and its authentication, the configuration, the canary. Ends with 1 when a step fails.
 
   herald mesh troubleshoot --clustermesh-config /var/lib/herald/clustermesh --cluster-name west --cluster-id 1
   herald mesh troubleshoot east --clustermesh-config /var/lib/herald/clustermesh`,
@@ -39,8 +39,8 @@ export const meshConnect = defineCommand({
   name: 'mesh connect',
   operands: 'CLUSTER ENDPOINT…',
   count: { min: 2, max: 16 },
-  about: `Writes the file of another cluster from the access data its people gave you, after going all the way there: name,
-IDs and certificates are checked first, and nothing is written when one of them is wrong.
+  about: `Writes the file of another cluster from the access data its people gave you, after going all the way there:
+name, IDs and certificates are checked first, and nothing is written when one of them is wrong.
 
   herald mesh connect east https://east.example.org:2379 --ca ca.crt --cert remote.crt --key remote.key \\
     --cluster-name west --cluster-id 1 --clustermesh-config /var/lib/herald/clustermesh`,

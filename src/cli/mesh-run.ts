@@ -54,84 +54,72 @@ export interface MeshPart {
 const heardMs = 25;
 
 export async function startMesh(env: MeshEnv): Promise<MeshPart> {
-  const { settings, clock, log, node, store, stateDir, roles, netlink } = env;
-  const { own, clustersMax, folder, etcd, rules, overlay } = settings;
-  const common = { clock, random: Math.random };
-  // Loaded only where there is an etcd to talk to.
-  const etcdFolder = folder === undefined && etcd === undefined ? undefined : await import('../etcd/state.ts');
-  const open = (access: StateAccess, isOwn: boolean): SharedState => {
-    if (etcdFolder === undefined) throw new Error('there is no etcd to talk to');
-    const limits = isOwn ? etcdFolder.ownLimits : {};
-    return new etcdFolder.EtcdState({ ...common, access, limits });
-  };
-  const ownState = etcd === undefined || !roles.has('operator') ? undefined : open(ownAccess(etcd), true);
-  let plane: MeshPlane | undefined;
-  const changed = () => plane?.wake();
+  const { settings, clock, roles, netlink, node, store, log, host, speakers } = env;
+  const { own, clustersMax, etcd, rules, overlay, table } = settings;
+  const open = await opener(env);
   const isAgent = roles.has('agent') && netlink !== undefined;
-  const peers =
-    folder === undefined || !isAgent
-      ? undefined
-      : new MeshPeers({
-          rules: { own, clustersMax },
-          open: access => open(access, false),
-          clock,
-          log,
-          ages: new ClusterAges(`${stateDir}/mesh-clusters.json`, clock, log),
-          changed,
-        });
-  const files =
-    folder === undefined || peers === undefined
-      ? undefined
-      : new PeerFolder({
-          folder,
-          ownCluster: own.name,
-          parseYaml,
-          clock,
-          changed: entries => peers.apply(entries),
-        });
-  const kernel = isAgent ? new NetlinkRoutes(netlink, { table: settings.table, changed }) : undefined;
-  const nodes = new MeshNodes(own, env.ipam);
-  const { host, speakers, wake } = env;
-  const options = {
-    ...common,
-    store,
-    log,
-    node,
+  let wake = () => {};
+  const changed = () => wake();
+  const shown = {
     own,
-    clustersMax,
-    nodes,
-    rules,
-    overlay,
-    host,
-    speakers,
-    kernel,
-    peers,
-    ownState,
-    changed: wake,
+    ownState: etcd === undefined || !roles.has('operator') ? undefined : open(ownAccess(etcd), true),
+    peers: isAgent ? peersOf(env, access => open(access, false), changed) : undefined,
+    kernel: isAgent ? new NetlinkRoutes(netlink, { table, changed }) : undefined,
   };
-  const running = new MeshPlane(options);
-  plane = running;
+  const files = shown.peers && folderOf(env, shown.peers);
+  const world = { store, clock, log, random: Math.random, node, host, speakers, changed: env.wake };
+  const nodes = new MeshNodes(own, env.ipam);
+  const plane = new MeshPlane({ ...world, ...shown, clustersMax, nodes, rules, overlay });
+  wake = () => plane.wake();
+  return partOf(env, { ...shown, plane }, files);
+}
+
+/** What etcd needs is loaded only where there is one to talk to. */
+async function opener({ settings: { folder, etcd }, clock }: MeshEnv) {
+  const loaded = folder === undefined && etcd === undefined ? undefined : await import('../etcd/state.ts');
+  return (access: StateAccess, isOwn: boolean): SharedState => {
+    if (loaded === undefined) throw new Error('there is no etcd to talk to');
+    const limits = isOwn ? loaded.ownLimits : {};
+    return new loaded.EtcdState({ clock, random: Math.random, access, limits });
+  };
+}
+
+function peersOf(env: MeshEnv, open: (access: StateAccess) => SharedState, changed: () => void): MeshPeers | undefined {
+  const { settings, clock, log, stateDir } = env;
+  const { own, clustersMax, folder } = settings;
+  if (folder === undefined) return undefined;
+  const ages = new ClusterAges(`${stateDir}/mesh-clusters.json`, clock, log);
+  return new MeshPeers({ rules: { own, clustersMax }, open, clock, log, ages, changed });
+}
+
+function folderOf({ settings: { folder, own }, clock }: MeshEnv, peers: MeshPeers): PeerFolder | undefined {
+  if (folder === undefined) return undefined;
+  const changed = (entries: Parameters<MeshPeers['apply']>[0]) => peers.apply(entries);
+  return new PeerFolder({ folder, ownCluster: own.name, parseYaml, clock, changed });
+}
+
+function partOf({ settings, clock }: MeshEnv, shown: ShownMesh, files: PeerFolder | undefined): MeshPart {
+  const { plane, peers, ownState } = shown;
   const announcements = new MeshAnnouncements();
-  const shown: ShownMesh = { own, plane: running, peers, ownState, kernel };
   let cancelHeard: (() => void) | undefined;
   return {
     routes: meshRoutes(shown),
     samples: () => meshSamples(shown),
     besides: instances =>
       settings.advertiseRemote
-        ? announcements.with(instances, running.routes.routes, cluster => running.idOf(cluster))
+        ? announcements.with(instances, plane.routes.routes, cluster => plane.idOf(cluster))
         : instances,
     heard: () => {
       cancelHeard ??= clock.after(heardMs, () => {
         cancelHeard = undefined;
-        running.wake();
+        plane.wake();
       });
     },
-    start: () => running.start(),
+    start: () => plane.start(),
     async stop() {
       cancelHeard?.();
       files?.close();
-      await running.stop();
+      await plane.stop();
       peers?.close();
       await ownState?.close();
     },
@@ -139,7 +127,7 @@ export async function startMesh(env: MeshEnv): Promise<MeshPart> {
 }
 
 /** A URL, or a file like those of peers. */
-export function ownAccess(etcd: string): StateAccess {
+function ownAccess(etcd: string): StateAccess {
   const read = /^https?:\/\//.test(etcd)
     ? PeerFile.read({ endpoints: [etcd] })
     : PeerFile.read(parseYaml(readText(etcd)));

@@ -4,11 +4,8 @@ import type { MeshSettings } from './mesh-options.ts';
 import type { MeshEnv, MeshPart } from './mesh-run.ts';
 import type { BgpPart } from './run-bgp.ts';
 
-export interface MeshSlotEnv extends Omit<MeshEnv, 'settings' | 'host' | 'speakers' | 'netlink'> {
-  /** Undefined: there is no mesh. */
-  readonly settings: MeshSettings | undefined;
-  readonly agent: BgpPart | undefined;
-}
+type Env = Pick<MeshEnv, 'node' | 'store' | 'clock' | 'log' | 'wake'>;
+type Settings = Pick<MeshEnv, 'roles' | 'ipam' | 'stateDir'> & { readonly mesh: MeshSettings | undefined };
 
 export class MeshSlot {
   #part: MeshPart | undefined;
@@ -30,12 +27,15 @@ export class MeshSlot {
   }
 
   /** Nothing of the mesh is loaded where there is none. */
-  async fill({ settings, agent, ...env }: MeshSlotEnv): Promise<void> {
-    if (settings === undefined) return;
+  async fill(env: Env, { mesh, roles, ipam, stateDir }: Settings, agent: BgpPart | undefined): Promise<void> {
+    if (mesh === undefined) return;
     const { startMesh } = await import('./mesh-run.ts');
     this.#part = await startMesh({
       ...env,
-      settings,
+      roles,
+      ipam,
+      stateDir,
+      settings: mesh,
       host: () => agent?.host(),
       speakers: () => agent?.target.shown() ?? [],
       netlink: agent?.netlink,

@@ -25,7 +25,7 @@ export const meshRoutesCommand = defineCommand({
   name: 'mesh routes',
   operands: '[ADDRESS]',
   count: { min: 0, max: 1 },
-  about: `Routes to pods; with an address everybody who knows a route for it, which one is used and why the others are not.
+  about: `Routes to pods; with an address everybody who knows a route for it, which one is used, why the others not.
 
   herald mesh routes
   herald mesh routes 10.2.1.7`,
@@ -125,7 +125,7 @@ function routesText(routes: readonly MeshRouteJson[], address: string): string {
     refused
       .map(
         each =>
-          `${each.prefix} from ${each.from.join(', ')}\n  not used because ${each.refused}\n  to change that: ${each.fix}\n`,
+          `${each.prefix} from ${each.from.join(', ')}\n  not used: ${each.refused}\n  to change that: ${each.fix}\n`,
       )
       .join('')
   );

@@ -2,7 +2,7 @@
 import { announcedView } from '../control/announced.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ControlPlane } from '../runtime/control-plane.ts';
-import { HttpServer, jsonAnswer, textAnswer } from '../runtime/http.ts';
+import { HttpServer, jsonAnswer, type Routes, textAnswer } from '../runtime/http.ts';
 import { createLog, logLevels } from '../runtime/log.ts';
 import { Metrics, type Sample } from '../runtime/metrics.ts';
 import type { Log } from '../runtime/ports.ts';
@@ -67,28 +67,10 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
   const control = { ...settings.control, leaseNamespace };
   const plane = new ControlPlane({ ...settings, control, store, clock, log, metrics, random: Math.random, ...parts });
   wake = () => plane.wake();
-  await mesh.fill({
-    ...env,
-    settings: settings.mesh,
-    roles: settings.roles,
-    ipam: control.ipam,
-    stateDir: settings.stateDir,
-    agent: bgp,
-  });
+  await mesh.fill(env, { ...settings, ipam: control.ipam }, bgp);
   const startedMs = clock.nowMs();
   const local = new HttpServer({
-    '/status': () =>
-      jsonAnswer({
-        version: version(),
-        uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
-        ...plane.status(),
-        ...opened.status(),
-      }),
-    '/announced': () => {
-      const node = plane.desired?.node;
-      return jsonAnswer(node === undefined ? joinViews([]) : announcedView(plane.snapshot, node));
-    },
-    '/allocated': () => jsonAnswer(allocatedRows(plane.ipam.all())),
+    ...ownRoutes(plane, () => ({ uptimeMs: clock.nowMs() - startedMs, ...opened.status() })),
     ...ipamRoutes(() => plane.ipam, settings.ipam),
     ...bgp?.routes,
     ...mesh.part?.routes,
@@ -125,6 +107,22 @@ async function serve(settings: RunSettings, log: Log, signal: AbortSignal): Prom
     await l2?.close();
   }
   return 0;
+}
+
+/** What the process is, announces and has given. */
+function ownRoutes(plane: ControlPlane, more: () => { readonly uptimeMs: number }): Routes {
+  return {
+    '/status': () => {
+      const { uptimeMs, ...rest } = more();
+      const uptimeSeconds = Math.round(uptimeMs / 1000);
+      return jsonAnswer({ version: version(), uptimeSeconds, ...plane.status(), ...rest });
+    },
+    '/announced': () => {
+      const node = plane.desired?.node;
+      return jsonAnswer(node === undefined ? joinViews([]) : announcedView(plane.snapshot, node));
+    },
+    '/allocated': () => jsonAnswer(allocatedRows(plane.ipam.all())),
+  };
 }
 
 /** Metrics, and whether the process lives and is ready. */

@@ -61,7 +61,9 @@ function remoteAnnouncements(
   });
 }
 
-/** What instances announce, and for each the other clusters' PodCIDRs besides; the same values while nothing changed. */
+/**
+ * What instances announce, and for each the other clusters' PodCIDRs besides; the same values while nothing changed.
+ */
 export class MeshAnnouncements {
   readonly #made = new Map<string, { readonly inputs: readonly unknown[]; readonly instance: DesiredInstance }>();
 

@@ -28,7 +28,7 @@ export interface ChannelLimits {
   readonly certificatesMs: number;
 }
 
-export const channelDefaults: ChannelLimits = {
+const channelDefaults: ChannelLimits = {
   callMs: 5_000,
   keepaliveMs: 15_000,
   keepaliveTimeoutMs: 25_000,

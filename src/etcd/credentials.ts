@@ -1,4 +1,7 @@
-/** Certificates from files, read anew whenever they may have changed, and what a connection is made with. Reference §2.1. */
+/**
+ * Certificates from files, read anew whenever they may have changed, and what a connection is made with. Reference
+ * §2.1.
+ */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';

@@ -1,4 +1,6 @@
-/** What gRPC and etcd say when something goes wrong, as the few kinds of failure that matter here. Reference §2.2, §8. */
+/**
+ * What gRPC and etcd say when something goes wrong, as the few kinds of failure that matter here. Reference §2.2, §8.
+ */
 import { status } from '@grpc/grpc-js';
 import { StateFailure } from '../runtime/mesh-state.ts';
 

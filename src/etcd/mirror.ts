@@ -1,8 +1,8 @@
 /**
- * Everything below a prefix, followed for as long as wanted: listed in pages at one revision, then watched from the next
- * one. Whatever breaks the watch (an end, a revision that goes back, another cluster, a compaction, silence) leads to
- * another list, after which what has gone is told as deleted: nothing is ever lost between the two. A slow relist heals
- * what nobody could notice. Reference §1.11, §8.6.
+ * Everything below a prefix, followed for as long as wanted: listed in pages at one revision, then watched from the
+ * next one. Whatever breaks the watch (an end, a revision that goes back, another cluster, a compaction, silence) leads
+ * to another list, after which what has gone is told as deleted: nothing is ever lost between the two. A slow relist
+ * heals what nobody could notice. Reference §1.11, §8.6.
  */
 import {
   type Followed,
@@ -28,7 +28,7 @@ export interface MirrorLimits {
   readonly hopelessMs: number;
 }
 
-export const mirrorDefaults: MirrorLimits = {
+const mirrorDefaults: MirrorLimits = {
   pageKeys: 500,
   pageMs: 10_000,
   progressMs: 5_000,

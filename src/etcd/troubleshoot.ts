@@ -89,10 +89,11 @@ async function* wayTo(endpoint: string, material: Material, { access, timeoutMs 
     return;
   }
   const local = addresses.filter(isLocal);
+  const doubt = local.length > 0 ? ' (an address of this host: two clusters may share a port)' : '';
   yield {
     step: `resolve ${host}`,
     outcome: local.length > 0 && isIP(host) === 0 ? 'warning' : 'ok',
-    detail: `${addresses.join(', ')}${local.length > 0 ? ' (an address of this host: two clusters may share a port)' : ''}`,
+    detail: `${addresses.join(', ')}${doubt}`,
   };
   const [address = ''] = addresses;
   try {
@@ -145,7 +146,8 @@ function* configuration(step: string, value: Uint8Array, { own, clustersMax }: E
     return;
   }
   const refusal = own && ClusterConfig.refusal(config, own, clustersMax);
-  const detail = `ID ${config.id}, maximum of clusters ${config.maxConnectedClusters || 'not said'}${config.cached ? ', a mirror' : ''}`;
+  const max = config.maxConnectedClusters || 'not said';
+  const detail = `ID ${config.id}, maximum of clusters ${max}${config.cached ? ', a mirror' : ''}`;
   yield refusal === undefined
     ? { step, outcome: 'ok', detail }
     : { step, outcome: 'failed', detail: `${detail}: ${MeshRefusal.format(refusal)}` };

@@ -1,11 +1,10 @@
 /**
- * Keys of the state that clusters show each other, in Cilium Cluster Mesh's layout: path elements joined by `/`, nothing
- * escaped. Reference §1.1, §1.3.
+ * Keys of the state that clusters show each other, in Cilium Cluster Mesh's layout: path elements joined by `/`,
+ * nothing escaped. Reference §1.1, §1.3.
  */
 
 /** What a cluster may export, each with its own prefix and its own canary. */
-export const resources = ['nodes', 'services', 'identities', 'ip', 'endpointslices', 'serviceexports'] as const;
-export type Resource = (typeof resources)[number];
+export type Resource = 'nodes' | 'services' | 'identities' | 'ip' | 'endpointslices' | 'serviceexports';
 
 const statePrefix = 'cilium/state';
 const cachePrefix = 'cilium/cache';

@@ -1,7 +1,8 @@
 /**
- * The one route table for pods: who knows a prefix, whether it may be routed here, by which way, and why not the others.
- * Preferences, first to last: nodes of our own cluster, nodes of other clusters (the older first), BGP alone; equal ones
- * share the load. Refused is whatever would take over an address of this node, of its links, or that routes go through.
+ * The one route table for pods: who knows a prefix, whether it may be routed here, by which way, and why not the
+ * others. Preferences, first to last: nodes of our own cluster, nodes of other clusters (the older first), BGP alone;
+ * equal ones share the load. Refused is whatever would take over an address of this node, of its links, or that routes
+ * go through.
  */
 import { sameValue } from '../net/equal.ts';
 import { type Family, IpAddress } from '../net/ip.ts';
@@ -78,7 +79,9 @@ export class PodRouteTable {
     return this.#answer;
   }
 
-  /** Everybody who knows a prefix that holds the address, the most specific first; what is routed comes first of each. */
+  /**
+   * Everybody who knows a prefix that holds the address, the most specific first; what is routed comes first of each.
+   */
   explain(address: IpAddress): readonly RouteVerdict[] {
     return [...this.#claims.covering(address)].reverse().flatMap(prefix => this.verdicts(prefix));
   }

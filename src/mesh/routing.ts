@@ -9,8 +9,8 @@ import type { MeshRefusal } from './reason.ts';
 import type { Vtep } from './vtep.ts';
 
 /**
- * How a node is reached. `direct`: it is the next hop, on a link we share. `bgp`: by what the fabric taught us. `vxlan`:
- * over the overlay. `auto`: the first of these three that there is.
+ * How a node is reached. `direct`: it is the next hop, on a link we share. `bgp`: by what the fabric taught us.
+ * `vxlan`: over the overlay. `auto`: the first of these three that there is.
  */
 export const routingModes = ['auto', 'direct', 'bgp', 'vxlan'] as const;
 export type RoutingMode = (typeof routingModes)[number];
@@ -102,7 +102,9 @@ export const ClusterOverlap = {
   /** `PodCIDR 10.1.2.0/24 of cluster west overlaps 10.1.0.0/16 of cluster east, which was here before (3 prefixes)`. */
   message({ younger, older, prefix, olderPrefix, count }: ClusterOverlap): string {
     const others = count === 1 ? '1 prefix refused' : `${count} prefixes refused`;
-    return `PodCIDR ${Prefix.format(prefix)} of cluster ${younger} overlaps ${Prefix.format(olderPrefix)} of cluster ${older}, which was here before (${others})`;
+    const [mine, theirs] = [Prefix.format(prefix), Prefix.format(olderPrefix)];
+    const what = `PodCIDR ${mine} of cluster ${younger} overlaps ${theirs} of cluster ${older}`;
+    return `${what}, which was here before (${others})`;
   },
 };
 

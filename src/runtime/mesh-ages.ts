@@ -1,6 +1,6 @@
 /**
- * When each other cluster was first seen, kept over restarts: of two whose PodCIDRs overlap, the younger is refused, and
- * a restart must not change which one that is.
+ * When each other cluster was first seen, kept over restarts: of two whose PodCIDRs overlap, the younger is refused,
+ * and a restart must not change which one that is.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,7 +1,7 @@
 /**
- * The mesh of one process: our own nodes, other clusters' and what BGP taught us in; pod routes into the kernel and, from
- * one process of the cluster, our state into our own etcd. A loop of its own, for it wakes to other things than the
- * control plane does.
+ * The mesh of one process: our own nodes, other clusters' and what BGP taught us in; pod routes into the kernel and,
+ * from one process of the cluster, our state into our own etcd. A loop of its own, for it wakes to other things than
+ * the control plane does.
  */
 import type { PeerStatus } from '../bgp/speaker-status.ts';
 import { type MeshNodes, ownClusterConfig } from '../control/mesh-nodes.ts';

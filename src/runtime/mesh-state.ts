@@ -5,8 +5,9 @@
 
 /**
  * Why a state cannot be had. `unreachable`: nobody answers, or not in time. `certificate`: one of the two ends does not
- * accept the other's. `denied`: we may not read this. `refused`: an answer that says no to this one thing. `not-there-yet`: it is not complete. `too-many-keys`: more than
- * can be. `lost`: what was followed is no longer there to follow (compacted, wiped, another server); it is read anew.
+ * accept the other's. `denied`: we may not read this. `refused`: an answer that says no to this one thing. `not-there-
+ * yet`: it is not complete. `too-many-keys`: more than can be. `lost`: what was followed is no longer there to follow
+ * (compacted, wiped, another server); it is read anew.
  */
 export type StateFailureKind =
   | 'unreachable'
@@ -47,7 +48,9 @@ export interface Mirror {
 export interface MirrorOptions {
   /** More keys than this are not read. */
   readonly keysMax: number;
-  /** Asked before everything is read, the first time and again after each break; rejects as long as it makes no sense. */
+  /**
+   * Asked before everything is read, the first time and again after each break; rejects as long as it makes no sense.
+   */
   readonly gate?: (signal: AbortSignal) => Promise<void>;
 }
 

@@ -187,7 +187,8 @@ export class MeshLab {
   /** A peer's file in Cilium's format. */
   access(cluster: Cluster, cn: string): string {
     const { cert, key } = this.authority.issue(cn);
-    return `endpoints:\n- ${this.etcd(cluster).endpoint}\ntrusted-ca-file: ${this.authority.ca}\nkey-file: ${key}\ncert-file: ${cert}\n`;
+    const files = `trusted-ca-file: ${this.authority.ca}\nkey-file: ${key}\ncert-file: ${cert}`;
+    return `endpoints:\n- ${this.etcd(cluster).endpoint}\n${files}\n`;
   }
 
   begin(node: MeshNode): void {

@@ -1,7 +1,7 @@
 /**
- * Two clusters of two nodes, each node on a link of its own to one router: pods reach each other over the overlay, or by
- * what the fabric teaches (FRR); and a gateway says to the fabric what it knows of the other cluster, marked with where
- * it comes from.
+ * Two clusters of two nodes, each node on a link of its own to one router: pods reach each other over the overlay, or
+ * by what the fabric teaches (FRR); and a gateway says to the fabric what it knows of the other cluster, marked with
+ * where it comes from.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Router } from '../support/daemons/daemon.ts';

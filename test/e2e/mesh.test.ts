@@ -182,7 +182,8 @@ describe.skipIf(missing !== undefined)(
         {
           type: 'OverlappingPodCIDR',
           message:
-            'PodCIDR 10.1.1.0/25 of cluster east overlaps 10.1.1.0/24 of cluster west, which was here before (1 prefix refused)',
+            'PodCIDR 10.1.1.0/25 of cluster east overlaps 10.1.1.0/24 of cluster west, ' +
+            'which was here before (1 prefix refused)',
         },
       ]);
       expect(

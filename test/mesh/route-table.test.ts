@@ -155,7 +155,8 @@ describe('clusters that overlap', () => {
         '10.3.0.0/24 via 192.168.1.31 dev eth0 (direct)',
       ]);
       expect(answer.overlaps.map(ClusterOverlap.message)).toEqual([
-        'PodCIDR 10.2.0.0/16 of cluster north overlaps 10.2.1.0/24 of cluster east, which was here before (1 prefix refused)',
+        'PodCIDR 10.2.0.0/16 of cluster north overlaps 10.2.1.0/24 of cluster east, ' +
+          'which was here before (1 prefix refused)',
       ]);
       expect(table.explain(address('10.2.1.9')).map(each => 'reason' in each.outcome)).toEqual([false, true]);
     }

@@ -30,7 +30,8 @@ describe('keys (§1.1, §1.3)', () => {
 
 describe('cluster-config (§1.2)', () => {
   const written =
-    '{"id":3,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":255,"serviceExportsEnabled":false,"endpointSlicesExportMode":"services-and-endpointslices"}}';
+    '{"id":3,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":255,"serviceExportsEnabled":false,' +
+    '"endpointSlicesExportMode":"services-and-endpointslices"}}';
   const config: ClusterConfig = {
     id: 3,
     syncedCanaries: true,
