@@ -120,7 +120,7 @@ export const meshReasons = {
   },
   'outside-pod-ranges': {
     sentence: 'the prefix lies outside the pod ranges that are taken from BGP',
-    fix: 'add the range to --mesh-pod-ranges',
+    fix: 'add the range to --mesh-import',
   },
   'came-back': {
     sentence: 'the route is one of this cluster’s own that came back over BGP',
@@ -136,7 +136,7 @@ export const meshReasons = {
   },
   'not-learned': {
     sentence: 'no BGP route leads there',
-    fix: 'see `herald bgp routes in`, and the options --mesh-import and --mesh-pod-ranges',
+    fix: 'see `herald bgp routes in`, and the option --mesh-import',
   },
   'next-hop-not-on-link': {
     sentence: 'the next hop of the BGP route is on no link of this node',
