@@ -159,7 +159,7 @@ function ambient(capabilities: readonly string[]): readonly string[] {
   return ['with-capabilities', `--inh-caps=${list}`, `--ambient-caps=${list}`];
 }
 
-/** The kubelet makes the folder, as root; its group is ours from then on. Root without a single capability may do it. */
+/** The kubelet makes the folder, as root; from then on its group is ours. Root may do that without any capability. */
 function bpfFolderContainer({ keys }: InstallSettings): RawObject {
   return {
     name: 'bpf-folder',
@@ -172,7 +172,7 @@ function bpfFolderContainer({ keys }: InstallSettings): RawObject {
   };
 }
 
-/** The process that stands still answers nobody, and is begun anew. `host`: where the kubelet asks, if not at the pod. */
+/** A process that stands still answers nobody, and is begun anew. `host`: where the kubelet asks, if not at the pod. */
 function probes(listen: string | undefined, host: string | undefined): RawObject {
   const port = Number(/:([0-9]+)$/.exec(listen ?? '')?.[1]);
   if (!Number.isInteger(port)) return {};

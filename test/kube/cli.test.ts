@@ -1,4 +1,4 @@
-/** From `herald install` to an address, by what a person types: kubectl, and the installed roles under their accounts. */
+/** From `herald install` to an address, by what a person types: kubectl, and the roles under their own accounts. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InstalledCluster, type RoleProcess } from '../support/kube/cluster.ts';
 import { kubeMissing } from '../support/kube/programs.ts';

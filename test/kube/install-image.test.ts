@@ -162,7 +162,7 @@ describe.skipIf(missing !== undefined)(`the image’s agent${missing ? `: skippe
     }
   });
 
-  it('does all of its work so: BGP on port 179, answers from the kernel, its pins in the folder it was given', async () => {
+  it('does all of its work so: BGP on port 179, answers from the kernel, pins in the folder it was given', async () => {
     const bird = await startDaemon('bird', router, routerSpec);
     const running = await agent('node-1', granted(), '--l2-datapath=ebpf');
     try {

@@ -1,4 +1,4 @@
-/** What `herald install` prints: taken by a real API server, the same a second time, safe by default, set by a table. */
+/** What `herald install` prints: taken by a real API server, the same a second time, safe as it is, set by a table. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';

@@ -1,6 +1,6 @@
 /**
- * A cluster without its machines: an API server in which Herald is installed, and the installed roles as processes, each
- * under its own service account. An agent may be in a network namespace, as if that were its node.
+ * A cluster without its machines: an API server in which Herald is installed, and the installed roles as processes,
+ * each under its own service account. An agent may be in a network namespace, as if that were its node.
  */
 import type { ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Processes of a test that end with it, whatever happens: at the end of this process, and, for a run that was killed, at
+ * Processes of a test that end with it, whatever happens: at the end of this process and, for a run that was killed, at
  * the start of the next one. A folder belongs to them, whose name carries our pid; `pids` in it lists them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';

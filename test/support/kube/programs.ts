@@ -1,5 +1,5 @@
 /**
- * Where kube-apiserver, etcd, kubectl and kube-proxy are. Looked for in KUBEBUILDER_ASSETS, on the PATH where the version
+ * Where kube-apiserver, etcd, kubectl and kube-proxy are. Looked for in KUBEBUILDER_ASSETS, on the PATH if the version
  * is new enough, and in the user's cache directory, into which build.ts builds them once.
  */
 import { spawnSync } from 'node:child_process';
