@@ -1,5 +1,5 @@
 /**
- * `node relay.ts FROM TO`: passes connections on, each end a port on 127.0.0.1 or the path of a unix socket. Such sockets
+ * `node relay.ts FROM TO`: passes connections on, each end a port on 127.0.0.1 or the path of a unix socket. These
  * are the same in every network namespace: two relays make a port of one namespace answer in another.
  */
 import { chmodSync } from 'node:fs';
