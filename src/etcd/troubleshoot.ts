@@ -126,8 +126,8 @@ async function* inside(examined: Examined): AsyncGenerator<Finding> {
     }
     yield* configuration(step, value, examined);
     const config = ClusterConfig.read(value);
-    const cached = !('reason' in config) && config.cached;
-    const canary = MeshKey.canary(cluster, 'nodes', cached);
+    if ('reason' in config || !config.syncedCanaries) return;
+    const canary = MeshKey.canary(cluster, 'nodes', config.cached);
     const written = await state.get(canary);
     yield written === undefined
       ? { step: canary, outcome: 'failed', detail: MeshRefusal.format(MeshRefusal.of('no-canary')) }
