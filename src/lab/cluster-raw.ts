@@ -1,4 +1,4 @@
-/** Looks into objects of kinds that Herald itself does not read: any shape is normal input, what is not there is undefined. */
+/** Looks into objects of kinds that Herald does not read: any shape is normal input, what is not there is undefined. */
 import type { RawObject } from '../api/object.ts';
 import { isMapping } from '../directory/manifest.ts';
 

@@ -1,10 +1,125 @@
-/** What a cluster would make in a lab: Node objects, pods, ClusterIPs, EndpointSlices, and Herald in its places. */
+/** What a cluster would make in a lab: Node objects, pods, ClusterIPs, EndpointSlices; and Herald in its places. */
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { RawObject } from '../api/object.ts';
+import { checkManifests } from '../directory/manifests.ts';
+import { workerEntry } from '../linux/blocking-worker.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { lastLine, membersReady, startMembers } from './agents.ts';
+import { askSocket } from './agents-socket.ts';
+import type { ControllerStatus } from './cluster-controller.ts';
+import { type ClusterFacts, gatherFacts, LabFolder, writeFacts } from './cluster-facts.ts';
+import { linkManifests, UserManifests } from './cluster-manifests.ts';
+import { isKind, textAt } from './cluster-raw.ts';
 import type { LabParts } from './lab-parts.ts';
+import { labVariable, type Place } from './place.ts';
+import { isRunning } from './place-process.ts';
+
+const settledMaxMs = 60_000;
+const pollMs = 50;
+/** What a folder of a lab holds besides manifests: topology and cluster files, values of a chart. */
+const notManifests: readonly string[] = ['not-an-object', 'no-kind', 'unknown-kind', 'no-objects'];
 
 /**
  * Starts the cluster's part: a controller that goes on after this process, Herald's operator and its agents. What it
- * gives are lines that name what does not stand and why; empty when all does.
+ * gives are lines that name what does not stand and why; empty when all does. Without a node that is a cluster's there
+ * is nothing to start.
  */
 export async function startCluster(parts: LabParts): Promise<readonly string[]> {
-  throw new Error(`lab ${parts.name}: not here yet`);
+  const { folder, say } = parts;
+  const problems = [...faultsOf(parts)];
+  linkManifests(LabFolder.user(folder), parts.manifests);
+  const described = readObjects(LabFolder.user(folder)).filter(each => isKind(each, '', 'Node'));
+  const facts = await gatherFacts(parts, described);
+  const nodes = nodePlaces(parts, facts, described);
+  const hasOwnCommands = parts.topology.nodes.some(({ role, cmd }) => role === 'herald' && cmd !== '');
+  if (nodes.length === 0 && !hasOwnCommands) {
+    if (parts.manifests.length > 0) problems.push('there are manifests, but no node of the lab is a cluster’s');
+    return problems;
+  }
+  for (const each of ['log', 'sockets', 'state', 'manifests']) mkdirSync(join(folder, each), { recursive: true });
+  if (nodes.length > 0 && !isInPath('nft')) problems.push('nftables is not installed (package nftables)');
+  writeFacts(facts);
+  say(`starting the cluster's controller, Herald's operator and ${nodes.length} agents`);
+  const controller = startController(parts.name, folder);
+  const members = await startMembers(parts, nodes);
+  problems.push(...(await membersReady(members)));
+  say('waiting for pods and service rules');
+  problems.push(...(await controllerSettled(controller, folder)));
+  return problems;
+}
+
+/** With file and line, as `herald check` says it. */
+function faultsOf({ manifests, say }: LabParts): readonly string[] {
+  return checkManifests(manifests).findings.flatMap(({ file, line, severity, code, message, fix }) => {
+    const text = `${file}${line === undefined ? '' : `:${line}`}: ${message}`;
+    if (severity === 'error' && !notManifests.includes(code)) return [`${text}; ${fix}`];
+    if (severity === 'error') say(`${text}: passed over`);
+    return [];
+  });
+}
+
+/** What the files say now. */
+function readObjects(root: string): readonly RawObject[] {
+  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+  const manifests = new UserManifests(root, { clock: systemClock, log: quiet }, () => {});
+  manifests.start();
+  const objects = manifests.objects();
+  manifests.close();
+  return objects;
+}
+
+/** Of every node there is a place for: those of the control plane first. */
+function nodePlaces({ places, topology }: LabParts, facts: ClusterFacts, described: readonly RawObject[]): Place[] {
+  const own = new Set(
+    topology.nodes.filter(({ role, cmd }) => role === 'herald' && cmd !== '').map(({ name }) => name),
+  );
+  const known = [...facts.nodes].sort((a, b) => Number(b.controlPlane) - Number(a.controlPlane));
+  const names = [...known.map(({ name }) => name), ...described.map(each => textAt(each, 'metadata', 'name'))];
+  return [...new Set(names)].flatMap(name => (own.has(name) ? [] : (places.get(name) ?? [])));
+}
+
+interface Controller {
+  readonly pid: number;
+  readonly log: string;
+}
+
+/** It belongs to no place: it is what none of the nodes is. */
+function startController(lab: string, folder: string): Controller {
+  const entry = fileURLToPath(workerEntry('cluster-controller', import.meta.url));
+  const log = LabFolder.log(folder, 'controller');
+  const fd = openSync(log, 'a');
+  const child = spawn(process.execPath, [entry, folder], {
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', fd, fd],
+    env: { ...process.env, [labVariable]: lab },
+  });
+  closeSync(fd);
+  child.on('error', () => {});
+  child.unref();
+  return { pid: child.pid ?? 0, log };
+}
+
+async function controllerSettled({ pid, log }: Controller, folder: string): Promise<readonly string[]> {
+  let problems: readonly string[] = [];
+  for (const endMs = performance.now() + settledMaxMs; performance.now() < endMs; await delay(pollMs)) {
+    if (!isRunning(pid)) return [`the cluster's controller has ended: ${lastLine(log)}`];
+    try {
+      const status = (await askSocket(LabFolder.socket(folder, 'controller'), '/status')) as ControllerStatus;
+      problems = status.problems;
+      if (status.settled) return problems;
+    } catch {
+      // Not listening yet.
+    }
+  }
+  return problems.length > 0 ? problems : [`the cluster's controller is not done after ${settledMaxMs / 1000} s`];
+}
+
+function isInPath(program: string): boolean {
+  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin'];
+  return folders.some(each => existsSync(join(each, program)));
 }

@@ -102,6 +102,11 @@ export function podKey({ namespace, name }: { readonly namespace: string; readon
   return `${namespace}/${name}`;
 }
 
+/** Names a pod together with what cannot be changed while it stands: `default/web-1 kind-worker 10.1.1.2`. */
+export function podIdentity(pod: Pod): string {
+  return [podKey(pod), pod.node, ...pod.addresses.map(IpAddress.format)].join(' ');
+}
+
 interface WantedPod {
   readonly namespace: string;
   readonly name: string;

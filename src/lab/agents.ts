@@ -1,0 +1,114 @@
+/**
+ * Herald in its places: an operator on the cluster's first node and an agent on each, all on the manifests and the
+ * state of the lab. A node with Herald's image and a command of its own runs that, as under containerlab.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { ControlPlaneStatus } from '../runtime/control-plane.ts';
+import { askSocket } from './agents-socket.ts';
+import { LabFolder } from './cluster-facts.ts';
+import type { LabParts } from './lab-parts.ts';
+import type { Place } from './place.ts';
+import { isRunning } from './place-process.ts';
+import { shellWords } from './place-words.ts';
+
+/** A process of Herald's that was started. */
+export interface Member {
+  readonly name: string;
+  readonly pid: number;
+  readonly log: string;
+  /** Undefined: it has one of its own, wherever its command says. */
+  readonly socket: string | undefined;
+}
+
+const readyMaxMs = 60_000;
+const pollMs = 50;
+
+/** Names a node's own process among sockets and logs. */
+export const memberName = { operator: 'operator', agent: (node: string) => `agent-${node}` } as const;
+
+/** `nodes`: operator's place first. */
+export async function startMembers(parts: LabParts, nodes: readonly Place[]): Promise<readonly Member[]> {
+  const { folder } = parts;
+  const env = { NODE_COMPILE_CACHE: compileCache(folder) };
+  const shared = ['--manifests', LabFolder.manifests(folder), '--state', LabFolder.state(folder)];
+  const started: Member[] = [];
+  const start = async (name: string, place: Place, words: readonly string[]) => {
+    const socket = LabFolder.socket(folder, name);
+    const log = LabFolder.log(folder, name);
+    const pid = await place.spawn([program(), 'run', ...words, ...shared, '--socket', socket], { env, log });
+    started.push({ name, pid, log, socket });
+  };
+  const [first] = nodes;
+  if (first !== undefined)
+    await start(memberName.operator, first, ['--roles', 'operator', '--node', first.name, '--listen', 'off']);
+  for (const place of nodes)
+    await start(memberName.agent(place.name), place, ['--roles', 'agent', '--node', place.name]);
+  for (const { place, name, cmd } of ownCommands(parts)) {
+    const log = LabFolder.log(folder, memberName.agent(name));
+    const pid = await place.spawn([program(), ...shellWords(cmd)], { env, log });
+    started.push({ name: memberName.agent(name), pid, log, socket: undefined });
+  }
+  return started;
+}
+
+/** Nodes with Herald's image that say themselves what it is to do. */
+function ownCommands({ topology, places }: LabParts) {
+  return topology.nodes.flatMap(({ name, role, cmd }) => {
+    const place = places.get(name);
+    return role === 'herald' && cmd !== '' && place !== undefined ? [{ name, cmd, place }] : [];
+  });
+}
+
+/** Waits until all are ready; a line for each that is not. */
+export async function membersReady(members: readonly Member[]): Promise<readonly string[]> {
+  const endMs = performance.now() + readyMaxMs;
+  const lines = await Promise.all(members.map(member => memberReady(member, endMs)));
+  return lines.flatMap(line => line ?? []);
+}
+
+async function memberReady({ name, pid, log, socket }: Member, endMs: number): Promise<string | undefined> {
+  for (; performance.now() < endMs; await delay(pollMs)) {
+    if (!isRunning(pid)) return `${name} has ended: ${lastLine(log)}`;
+    if (socket === undefined) return undefined;
+    try {
+      const { ready } = (await askSocket(socket, '/status')) as ControlPlaneStatus;
+      if (ready) return undefined;
+    } catch {
+      // Not listening yet.
+    }
+  }
+  return `${name} is not ready after ${readyMaxMs / 1000} s: ${lastLine(log)}`;
+}
+
+export function lastLine(log: string): string {
+  try {
+    return readFileSync(log, 'utf8').trimEnd().split('\n').at(-1) || 'it said nothing';
+  } catch {
+    return 'it said nothing';
+  }
+}
+
+/** The program that this is part of, from a checkout or a package. */
+function program(): string {
+  for (const up of ['../../bin/herald', '../bin/herald']) {
+    const path = fileURLToPath(new URL(up, import.meta.url));
+    if (existsSync(path)) return path;
+  }
+  throw new Error('bin/herald is not where it belongs');
+}
+
+/**
+ * What this host has compiled already, where all places see it: a place has a /tmp of its own, and to compile
+ * everything in each of them anew takes seconds.
+ */
+function compileCache(folder: string): string {
+  const cache = join(folder, 'cache');
+  const own = process.env['NODE_COMPILE_CACHE'] ?? join(tmpdir(), 'node-compile-cache');
+  if (!existsSync(cache) && existsSync(own)) cpSync(own, cache, { recursive: true });
+  mkdirSync(cache, { recursive: true });
+  return cache;
+}
