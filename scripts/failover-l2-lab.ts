@@ -119,7 +119,7 @@ export class LabNode {
     await this.#lab.betweenWrites(() => this.signal('SIGSTOP'));
   }
 
-  /** The node's path to the shared state leads nowhere, or to it again; nobody else notices. Not in mid-write, either. */
+  /** The node's path to the shared state leads nowhere, or to it again; nobody else notices. Nor is this in mid-write. */
   async store(state: 'there' | 'gone'): Promise<void> {
     await this.#lab.betweenWrites(() => this.#point(state));
   }
@@ -232,7 +232,7 @@ export class Lab {
     return JSON.parse(await line) as ProbeReport;
   }
 
-  /** By address, who answers: exactly one station each, all the time since `forMs` ago; undefined while it is not so. */
+  /** By address, who answers: one station each, all the time since `forMs` ago; undefined while it is not so. */
   async owners(forMs = 500): Promise<ReadonlyMap<string, LabNode> | undefined> {
     const report = await this.seen(nowMs() - forMs, nowMs() - 20);
     if (report.questions === 0) return undefined;

@@ -3,8 +3,8 @@
  * packet socket, and keeps which stations answered each question. A question carries its number in the sender's IP
  * address, which the answer goes back to, so that a late answer counts for the question it belongs to.
  *
- * Runs as a process of its own in the client's namespace: `node failover-l2-probe.ts LINK MAC EVERY_MS ADDRESS…`; a line
- * `FROM_MS TO_MS` on standard input gets a line of JSON (`ProbeReport`) on standard output, `end` ends it. Times are
+ * Runs as a process of its own in the client's namespace: `node failover-l2-probe.ts LINK MAC EVERY_MS ADDRESS…`; a
+ * line `FROM_MS TO_MS` on standard input gets a line of JSON (`ProbeReport`) on standard output, `end` ends it. Times are
  * CLOCK_MONOTONIC in milliseconds.
  */
 import { createInterface } from 'node:readline';
@@ -23,8 +23,8 @@ export interface ProbedAddress {
   /** Questions that one station answered more than once. */
   readonly repeated: number;
   /**
-   * Times that a station answered after another one had begun to, within two seconds: answers come in the order in which
-   * they were given, so that these are instants with two answerers, however late anybody looks.
+   * Times that a station answered after another one had begun to, within two seconds: answers come in the order in
+   * which they were given, so that these are instants with two answerers, however late anybody looks.
    */
   readonly dual: number;
   /** Questions that two stations answered, one of them late: after it took the address, for one asked before. */

@@ -32,8 +32,8 @@ export interface Round {
   readonly movedAfter: number;
 }
 
-/** After everything is as it ought to be, watched for so long. */
-const watchMs = 2000;
+/** After everything is as it ought to be, watched for so long unless said otherwise. */
+const watchDefaultMs = 2000;
 
 /** A lab in which every node is up before there is anything to announce, so that addresses spread. */
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -69,7 +69,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   }
 }
 
-export async function tryFault(lab: Lab, fault: Fault, longMs: number): Promise<Round> {
+export async function tryFault(lab: Lab, fault: Fault, longMs: number, watchMs = watchDefaultMs): Promise<Round> {
   const before = await lab.settled(`before ${fault.name}`);
   const victim = before.get(vips[3]);
   if (victim === undefined) throw new Error('nobody answers');

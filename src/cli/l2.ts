@@ -6,8 +6,9 @@ import { json, table } from './table.ts';
 
 export const l2 = defineCommand({
   name: 'l2',
-  about: `Shows every address that is announced on local networks: for which Services, which node answers and since when; where
-that is the node of the asked process, on which link with which MAC, by which datapath, how often, and who asked last.
+  about: `Shows every address that is announced on local networks: for which Services, which node answers and since
+when; where that is the node of the asked process, on which link with which MAC, by which datapath, how often, and who
+asked last.
 Then what keeps addresses from being answered, and what else on the host answers or refuses.
 
   herald l2 --socket /tmp/herald/herald.sock`,
@@ -21,8 +22,8 @@ Then what keeps addresses from being answered, and what else on the host answers
 
 export const l2Cleanup = defineCommand({
   name: 'l2 cleanup',
-  about: `Removes what Herald left in the kernel of this host (programs, maps and links that answer for addresses), for when
-no Herald is to run here any more. A running one loses its in-kernel path until it is started anew.
+  about: `Removes what Herald left in the kernel of this host (programs, maps and links that answer for addresses), for
+when no Herald is to run here any more. A running one loses its in-kernel path until it is started anew.
 
   herald l2 cleanup`,
   options: { output: outputOption },

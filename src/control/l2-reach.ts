@@ -16,7 +16,7 @@ export type OffersByNode = ReadonlyMap<string, readonly L2Link[]>;
 export interface Reach {
   /** Candidates that can, ascending. Equal lists are mostly one value. */
   readonly able: Candidates;
-  /** No node under the policies has the subnet, not even one that drains: announced where a link is named, if at all. */
+  /** No node under the policies has the subnet, not even one that drains: announced on links that are named, if any. */
   readonly subnetNowhere: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Announcements on local networks, made true: a responder and the ownership of addresses, running while a policy selects
- * the node, fed with what is desired. What is owned and not programmed, or on a link that cannot be opened, is let go
+ * Announcements on local networks, made true: a responder and the ownership of addresses, running while a policy
+ * selects the node, fed with what is desired. What is owned and not programmed, or on a link that cannot be opened, is let go
  * within one renewal: nobody else could see that it is not answered (E21).
  */
 import { randomUUID } from 'node:crypto';
@@ -95,8 +95,8 @@ export class L2Target implements Target<NodeL2Desired> {
   }
 
   /**
-   * Falls silent and lets go, or says that it will be back. Resolves when the others know, or cannot be told. After that
-   * nothing is applied any more; a responder that is to be back goes on until `close`.
+   * Falls silent and lets go, or says that it will be back. Resolves when the others know, or cannot be told. After
+   * that nothing is applied any more; a responder that is to be back goes on until `close`.
    */
   async leave(how: 'leave' | 'restart'): Promise<void> {
     this.#stopped = true;
