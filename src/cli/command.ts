@@ -59,6 +59,8 @@ export interface Command {
   /** For a person who has never used it: what it does, what it prints, an example. */
   readonly about: string;
   readonly options: Options;
+  /** Words after the first operand are another program's: `--help` among them is not for us. */
+  readonly verbatim?: true;
   run(words: readonly string[], streams: Streams, signal: AbortSignal): Promise<ExitCode>;
 }
 

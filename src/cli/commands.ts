@@ -107,4 +107,24 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'remove what is left of pod routes in the kernel',
     load: async () => (await import('./mesh.ts')).meshFlush,
   },
+  'lab up': {
+    summary: 'bring up a containerlab topology without containers',
+    load: async () => (await import('./lab.ts')).labUp,
+  },
+  'lab exec': {
+    summary: 'run a command in a node of a lab',
+    load: async () => (await import('./lab.ts')).labExec,
+  },
+  'lab ls': {
+    summary: 'the labs of this host and their nodes',
+    load: async () => (await import('./lab.ts')).labLs,
+  },
+  'lab down': {
+    summary: 'end and remove a lab',
+    load: async () => (await import('./lab.ts')).labDown,
+  },
+  'lab draw': {
+    summary: 'a topology as a drawing',
+    load: async () => (await import('./lab.ts')).labDraw,
+  },
 };

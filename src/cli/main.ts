@@ -47,7 +47,8 @@ export async function run(
       return 0;
     }
     const { command, rest } = await find(words, listed);
-    if (rest.includes('--help') || rest.includes('-h')) {
+    const own = command.verbatim ? rest.slice(0, 1) : rest;
+    if (own.includes('--help') || own.includes('-h')) {
       streams.out(commandHelp(command));
       return 0;
     }

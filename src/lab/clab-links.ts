@@ -64,8 +64,14 @@ function endsOf(section: Section): Ends | undefined {
     return end && longEnd(end);
   });
   const [a, b] = ends;
+  if (a !== undefined && b !== undefined && isOutside(a) && isOutside(b))
+    return section.file.fault(section.path, 'bad-value', 'one end of a link is a node of the lab');
   if (ends.length === 2) return a && b && [a, b];
   return section.file.fault(section.path, 'bad-value', `a link has two endpoints, this one ${ends.length}`);
+}
+
+function isOutside({ node }: LabLinkEnd): boolean {
+  return node === hostNode || node === managementNode;
 }
 
 /** `node:interface`; a third part is the MAC address. */
@@ -107,7 +113,7 @@ function isSound(
   taken: Map<string, number>,
 ): boolean {
   const node = nodes.get(end.node);
-  if (end.node !== hostNode && end.node !== managementNode) {
+  if (!isOutside(end)) {
     if (node === undefined) file.fault(path, 'unknown-node', `there is no node '${end.node}' under topology.nodes`);
     else if (node.networkMode.mode === 'host')
       file.fault(path, 'bad-value', `${end.node} is on this host's own network: link 'host' instead`);

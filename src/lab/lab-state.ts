@@ -3,10 +3,18 @@
  * made, and whatever runs carries the lab's name in its environment. So nothing is lost sight of, whoever was killed
  * and when.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ip } from './link.ts';
 import { labsFolder, labVariable } from './place.ts';
 import { isRunning, processIds, signalTo, startTicksOf } from './place-process.ts';
 import type { Cluster, Topology } from './topology.ts';
@@ -18,14 +26,17 @@ export interface LabState {
   /** Who brings it up, or did. */
   readonly maker: { readonly pid: number; readonly startTicks: string };
   readonly standing: boolean;
+  /** Interfaces of this host itself that the lab has made. */
+  readonly hostLinks: readonly string[];
 }
 
 /** Up already, or on its way. */
-export class LabTakenError extends Error {
+class LabTakenError extends Error {
   override name = 'LabTakenError';
 }
 
 const downMaxMs = 30_000;
+const linkMaxMs = 10_000;
 /** For whoever brings it up to take it down by itself. */
 const makerMaxMs = 10_000;
 
@@ -34,7 +45,7 @@ export function folderOf(lab: string): string {
 }
 
 /** Makes the lab's folder ours. What is left of one that was killed on its way is removed first. */
-export async function claimLab(state: Omit<LabState, 'maker' | 'standing'>): Promise<LabState> {
+export async function claimLab(state: Pick<LabState, 'topology' | 'cluster' | 'manifests'>): Promise<LabState> {
   const { name } = state.topology;
   const before = readLab(name);
   if (before !== undefined && (before.standing || isAlive(before.maker))) {
@@ -46,7 +57,7 @@ export async function claimLab(state: Omit<LabState, 'maker' | 'standing'>): Pro
   // Not recursive: of two at the same time, one fails here.
   mkdirSync(folderOf(name));
   const startTicks = startTicksOf(process.pid) ?? '';
-  const claimed = { ...state, maker: { pid: process.pid, startTicks }, standing: false };
+  const claimed = { ...state, maker: { pid: process.pid, startTicks }, standing: false, hostLinks: [] };
   writeLab(claimed);
   return claimed;
 }
@@ -84,18 +95,13 @@ export async function removeLab(name: string): Promise<void> {
     if (performance.now() > endMs) throw new Error(`of the lab ${name} these processes do not end: ${left.join(', ')}`);
     await delay(20);
   }
-  for (const link of state === undefined ? [] : hostLinks(state.topology)) await removeLink(link);
+  for (const link of state?.hostLinks ?? []) await linkGone(link);
   rmSync(folderOf(name), { recursive: true, force: true });
   try {
     rmdirSync(labsFolder);
   } catch {
     // Other labs are in it, or it was not there.
   }
-}
-
-/** Interfaces of a topology on this host itself. */
-export function hostLinks(topology: Topology): readonly string[] {
-  return topology.links.flatMap(({ ends }) => ends.flatMap(end => (end.node === 'host' ? [end.interface] : [])));
 }
 
 /** Whoever brings it up takes it down when told to end. */
@@ -123,11 +129,8 @@ function labProcesses(name: string): number[] {
   });
 }
 
-/** It goes with its other end, a moment after the namespace of that one; nobody is there to ask when. */
-async function removeLink(link: string): Promise<void> {
-  try {
-    await ip('link', 'del', link);
-  } catch {
-    // It is gone.
-  }
+/** A veth pair goes with the namespace of its other end, a moment after the last process there. */
+async function linkGone(link: string): Promise<void> {
+  for (const endMs = performance.now() + linkMaxMs; existsSync(`/sys/class/net/${link}`); await delay(10))
+    if (performance.now() > endMs) throw new Error(`the link ${link} of this host does not go away`);
 }

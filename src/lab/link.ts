@@ -52,7 +52,7 @@ export async function configure(place: Place, lines: readonly string[]): Promise
 }
 
 /** On this host; throws with what ip(8) said. */
-export async function ip(...words: readonly string[]): Promise<void> {
+async function ip(...words: readonly string[]): Promise<void> {
   try {
     await execFileAsync('ip', words);
   } catch (error) {
@@ -93,14 +93,18 @@ export class FlatNetwork {
     return new FlatNetwork(place, subnets, new Set(gateways));
   }
 
+  /** An end of a link of the topology becomes a port. */
+  async link(end: LinkEnd, port: string, options: { readonly mtu?: number | undefined }): Promise<void> {
+    await joinPlaces(end, { place: this.#place, interface: port }, options);
+    await addPort(this.#place, 'br0', port);
+  }
+
   /** What is asked for is given first, so that nobody else gets it. */
   async join(members: readonly Member[]): Promise<void> {
     for (const { ipv4, ipv6 } of members)
       for (const each of [ipv4, ipv6]) if (each !== undefined) this.#taken.add(each);
     for (const { place, ipv4, ipv6 } of members) {
-      const port = `p${this.#ports++}`;
-      await joinPlaces({ place, interface: 'eth0' }, { place: this.#place, interface: port });
-      await addPort(this.#place, 'br0', port);
+      await this.link({ place, interface: 'eth0' }, `p${this.#ports++}`, {});
       const lines = this.#subnets.flatMap(subnet => {
         const asked = subnet.address.family === 'ipv4' ? ipv4 : ipv6;
         return [

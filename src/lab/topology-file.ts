@@ -167,11 +167,6 @@ export function openFile(text: string): { readonly file: LabFile; readonly root:
   }
 }
 
-/** `FILE:LINE: …`, as compilers write it. */
-export function faultLine(file: string, { line, reason, message }: LabFault): string {
-  return `${file}:${line}: ${reason}: ${message}`;
-}
-
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
