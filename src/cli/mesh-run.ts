@@ -67,7 +67,16 @@ export async function startMesh(env: MeshEnv): Promise<MeshPart> {
     kernel: isAgent ? new NetlinkRoutes(netlink, { table, changed }) : undefined,
   };
   const files = shown.peers && folderOf(env, shown.peers);
-  const world = { store, clock, log, random: Math.random, node, host, speakers, changed: env.wake };
+  const world = {
+    store,
+    clock,
+    log,
+    random: Math.random,
+    node,
+    host,
+    speakers,
+    changed: settings.advertiseRemote ? env.wake : () => {},
+  };
   const nodes = new MeshNodes(own, env.ipam);
   const plane = new MeshPlane({ ...world, ...shown, clustersMax, nodes, rules, overlay });
   wake = () => plane.wake();

@@ -4,11 +4,9 @@
  * the control plane does.
  */
 import type { PeerStatus } from '../bgp/speaker-status.ts';
-import { type MeshNodes, ownClusterConfig } from '../control/mesh-nodes.ts';
+import type { MeshNodes } from '../control/mesh-nodes.ts';
 import type { HostFacts } from '../control/settings.ts';
-import { canaryValue } from '../mesh/canary.ts';
 import type { ClusterIdentity, ClustersMax } from '../mesh/cluster.ts';
-import { MeshKey } from '../mesh/key.ts';
 import type { PodCluster, PodNode } from '../mesh/pod-node.ts';
 import { type PodRoutes, PodRouteTable } from '../mesh/route-table.ts';
 import {
@@ -26,6 +24,7 @@ import { type Lane, type LaneStatus, lane, ReconcileLoop } from './loop.ts';
 import { MeshKernel, type OverlayChoices } from './mesh-kernel.ts';
 import { MeshLearned, peerAddresses } from './mesh-learned.ts';
 import type { MeshPeers } from './mesh-peers.ts';
+import { heartbeatMs, MeshPublished } from './mesh-publish.ts';
 import type { Published, SharedState } from './mesh-state.ts';
 import type { Campaign, Clock, Log, Store } from './ports.ts';
 import type { ShownSpeaker } from './speaker-views.ts';
@@ -77,7 +76,10 @@ export class MeshPlane {
   #values: ReadonlyMap<string, Uint8Array> = new Map();
   #own: PodCluster;
   #guarded: readonly GuardedAddress[] = [];
-  #published: Published | undefined;
+  readonly #published: MeshPublished;
+  #publishing = false;
+  #cancelBeat = () => {};
+  #cancelHold = () => {};
   #held = true;
   #heldUntilMs = 0;
   #cancelWake: (() => void) | undefined;
@@ -89,6 +91,7 @@ export class MeshPlane {
     const { clock, log, random, kernel, ownState, overlay, own } = options;
     this.#options = options;
     this.#kernel = new MeshKernel(overlay);
+    this.#published = new MeshPublished(own, options.clustersMax);
     this.#own = { ...own, sinceMs: 0, nodes: [] };
     const lanes: Lane<MeshDesired>[] = [];
     if (kernel !== undefined) {
@@ -128,6 +131,8 @@ export class MeshPlane {
   async stop(): Promise<void> {
     this.#unsubscribe();
     this.#cancelWake?.();
+    this.#cancelBeat();
+    this.#cancelHold();
     await this.#loop.stop();
     this.#campaign?.close();
   }
@@ -137,7 +142,7 @@ export class MeshPlane {
   }
 
   get publishing(): boolean {
-    return this.#published !== undefined;
+    return this.#publishing;
   }
 
   targets(): readonly LaneStatus[] {
@@ -167,7 +172,8 @@ export class MeshPlane {
       this.#values = nodes.values(snapshot);
     }
     if (this.#own.nodes !== this.#nodes) this.#own = { ...this.#own, nodes: this.#nodes };
-    const published = this.#publish();
+    const published = this.#publish(!snapshot.isPartial || this.#nodes.length > 0);
+    this.#publishing = published !== undefined;
     if (kernel === undefined) return { kernel: undefined, published };
     const learned = this.#learn();
     const before = this.#routes;
@@ -213,25 +219,17 @@ export class MeshPlane {
     return this.#guarded;
   }
 
-  #publish(): Published | undefined {
-    const { own, clustersMax, clock } = this.#options;
-    if (this.#campaign?.leading !== true) {
-      this.#published = undefined;
+  #publish(isWhole: boolean): Published | undefined {
+    const { clock } = this.#options;
+    // Of a cluster that could never be read whole nothing is said: what is missing would be deleted.
+    if (this.#campaign?.leading !== true || !isWhole) {
+      this.#published.forget();
       return undefined;
     }
-    const config = MeshKey.clusterConfig(own.name);
-    const before = this.#published;
-    if (before !== undefined && this.#publishedValues === this.#values) return before;
-    this.#publishedValues = this.#values;
-    const canaries = before?.last ?? new Map([[MeshKey.canary(own.name, 'nodes'), canaryValue(clock.wallMs())]]);
-    this.#published = {
-      owned: [config, MeshKey.nodes(own.name), MeshKey.watched(`cilium/synced/${own.name}`)],
-      values: new Map([...this.#values, [config, ownClusterConfig(own, clustersMax)]]),
-      last: canaries,
-    };
-    return this.#published;
+    this.#cancelBeat();
+    this.#cancelBeat = clock.after(heartbeatMs - (clock.wallMs() % heartbeatMs), () => this.wake());
+    return this.#published.set(this.#values, clock.wallMs());
   }
-  #publishedValues: ReadonlyMap<string, Uint8Array> | undefined;
 
   #isHeld(): boolean {
     if (!this.#held) return false;
@@ -243,15 +241,20 @@ export class MeshPlane {
     const hasTold = ({ endOfRibReceived, upMs = 0 }: PeerStatus) => endOfRibReceived.length > 0 || upMs > toldMs;
     const told = !wantsBgp || sessions.every(hasTold);
     this.#held = !(told && !peers?.isAwaiting) && nowMs < this.#heldUntilMs;
-    if (this.#held) clock.after(Math.min(1_000, this.#heldUntilMs - nowMs), () => this.wake());
+    this.#cancelHold();
+    if (this.#held) this.#cancelHold = clock.after(Math.min(1_000, this.#heldUntilMs - nowMs), () => this.wake());
     return this.#held;
   }
 
   #tell(): void {
-    const { log, changed } = this.#options;
+    const { log, changed, store, node } = this.#options;
     const overlaps = this.#routes.overlaps.map(ClusterOverlap.message);
-    for (const message of overlaps)
-      if (!this.#saidOverlaps.includes(message)) log.warn('clusters overlap', { why: message });
+    for (const message of overlaps) {
+      if (this.#saidOverlaps.includes(message)) continue;
+      log.warn('clusters overlap', { why: message });
+      const about = { kind: 'Node', namespace: '', name: node };
+      store.record({ about, type: 'Warning', reason: 'OverlappingPodCIDR', message });
+    }
     this.#saidOverlaps = overlaps;
     changed();
   }
