@@ -2,9 +2,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type Manifest, manifestLimits, readManifest } from './manifest.ts';
 
-/** What is taken for a manifest when it is found in a folder. */
+/** What is taken for a manifest when it is found in a folder: not the topology of a lab that lies beside it. */
 export function isManifestName(name: string): boolean {
-  return /\.(?:ya?ml|json)$/.test(name);
+  return /\.(?:ya?ml|json)$/.test(name) && !/\.clab\.ya?ml$/.test(name);
 }
 
 /** `before` is what the file held last time. Never throws. */

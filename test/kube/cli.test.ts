@@ -9,8 +9,10 @@ const missing = kubeMissing();
 const title = `Herald in a cluster${missing ? `: skipped, ${missing}` : ''}`;
 /** Each set of examples with the namespaces it is about. */
 const examples = {
+  'anycast-racks': ['dns'],
   'dual-stack': ['dual'],
   'dual-tor-bgp': ['rack1', 'rack1-system'],
+  'from-metallb': ['office'],
   'home-lab-l2': ['home'],
   'single-tor-bgp': ['rack0'],
 } as const;

@@ -10,8 +10,11 @@ import { eventually } from '../support/wait.ts';
 
 const missing = kubeMissing();
 const examplesFolder = fileURLToPath(new URL('../../examples/', import.meta.url));
-const examples = readdirSync(examplesFolder).filter(name => name !== 'install');
-const namespaces = ['dual', 'home', 'rack0', 'rack1', 'rack1-system'];
+const examples = readdirSync(examplesFolder)
+  .filter(name => name !== 'install')
+  // Beside the lab's manifests lies its topology, which is none.
+  .map(name => (name === 'lab' ? 'lab/manifests' : name));
+const namespaces = ['dns', 'dual', 'home', 'office', 'rack0', 'rack1', 'rack1-system'];
 
 interface Refused {
   readonly title: string;
