@@ -147,7 +147,7 @@ export class Lab {
   readonly bridge: Namespace;
   readonly nodes: readonly LabNode[];
   readonly #net = new Net();
-  readonly #client: Namespace;
+  readonly client: Namespace;
   #probe: { readonly child: ChildProcess; readonly lines: Interface } | undefined;
 
   constructor(options: LabOptions) {
@@ -160,7 +160,7 @@ export class Lab {
     this.bridge = this.#net.namespace('lan');
     this.bridge.ip('link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0');
     this.bridge.ip('link', 'set', 'br0', 'up');
-    this.#client = this.#attach('client', '10.77.0.100/16', 'fd77::100/64');
+    this.client = this.#attach('client', '10.77.0.100/16', 'fd77::100/64');
     this.nodes = nodeNames.map(name => {
       const namespace = this.#attach(name, this.address4(name), this.address6(name));
       return new LabNode(this, name, namespace, `p-${name}`);
@@ -213,13 +213,19 @@ export class Lab {
 
   startProbe(): void {
     const { everyMs = 5 } = this.options;
-    const mac = this.#client.run('cat', '/sys/class/net/eth0/address').trim();
+    const mac = this.client.run('cat', '/sys/class/net/eth0/address').trim();
     const script = join(root, 'scripts', 'failover-l2-probe.ts');
     const words = [process.execPath, script, 'eth0', mac, String(everyMs), ...vips, ...vips6];
-    const enter = `--net=/run/netns/${this.#client.name}`;
+    const enter = `--net=/run/netns/${this.client.name}`;
     const all = [...niceWords(this.options), 'nsenter', enter, ...words];
     const child = spawn('nice', all, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#probe = { child, lines: createInterface({ input: child.stdout }) };
+  }
+
+  /** For other tools to have the client's link to themselves. */
+  stopProbe(): void {
+    this.#probe?.child.stdin?.end('end\n');
+    this.#probe = undefined;
   }
 
   /** What the client saw between two moments. */
@@ -259,7 +265,7 @@ export class Lab {
   }
 
   async close(): Promise<void> {
-    this.#probe?.child.stdin?.end('end\n');
+    this.stopProbe();
     for (const node of this.nodes) {
       node.signal('SIGCONT');
       node.signal('SIGKILL');
