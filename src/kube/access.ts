@@ -22,6 +22,8 @@ export interface Interest {
   readonly namespace?: string;
   readonly fieldSelector?: string;
   readonly labelSelector?: string;
+  /** That they are there is all that matters: nothing of what is in them is fetched. */
+  readonly metadataOnly?: true;
   /** Objects of other names are passed over unread. */
   readonly prefixes?: readonly string[];
 }
@@ -42,6 +44,8 @@ const secrets: Scope = ({ secretsNamespace }) => ({
   namespace: secretsNamespace,
   fieldSelector: otherSecrets.map(type => `type!=${type}`).join(','),
 });
+/** The operator says when a Secret is missing; passwords are none of its business. */
+const secretNames: Scope = place => ({ ...secrets(place), metadataOnly: true });
 
 /** Who owns which address, and who is alive. Other people's leases beside them change every other second. */
 const leasePrefixes = ['herald-', 'cilium-l2announce-'] as const;
@@ -64,7 +68,7 @@ const reads: { readonly [K in KindName]?: { readonly [R in Role]?: Scope } } = {
   EndpointSlice: { agent: slices },
   Lease: { agent: leases },
   Node: { operator: all, agent: all },
-  Secret: { operator: secrets, agent: secrets },
+  Secret: { operator: secretNames, agent: secrets },
   Service: { operator: all, agent: all },
 };
 
@@ -105,7 +109,8 @@ export function interestsOf(roles: ReadonlySet<Role>, place: Place): readonly In
   const names = Object.keys(reads) as KindName[];
   return names.flatMap((kind): Interest[] => {
     const scopes = [...roles].flatMap(role => reads[kind]?.[role]?.(place) ?? []);
-    const widest = scopes.find(scope => Object.keys(scope).length === 0) ?? scopes[0];
+    const widest =
+      scopes.find(scope => Object.keys(scope).length === 0) ?? scopes.find(scope => !scope.metadataOnly) ?? scopes[0];
     return widest === undefined ? [] : [{ kind, ...widest }];
   });
 }

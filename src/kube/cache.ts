@@ -72,9 +72,9 @@ export class Cache {
   wrote(ref: ObjectRef, raw: RawObject): Known {
     const { version, uid } = headOf(raw);
     const known = { version, uid, told: toldBy(raw) };
-    const seen = this.#kind(ref.kind as KindName).get(keyOf(ref));
-    // The watch may have been faster than the answer.
-    if (seen === undefined || isOlder(seen.version, version)) this.#written.set(ObjectRef.format(ref), known);
+    const newest = this.known(ref);
+    // The watch may have been faster than the answer, or the answer to a later write.
+    if (newest === undefined || isOlder(newest.version, version)) this.#written.set(ObjectRef.format(ref), known);
     return known;
   }
 

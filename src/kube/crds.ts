@@ -8,7 +8,6 @@ import { headOf } from './cache.ts';
 import { definitions } from './paths.ts';
 import { type Definition, Reflector, type ReflectorOptions, type ReflectorState } from './reflector.ts';
 
-const accept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 /** When nobody may tell us which there are. */
 const askAgainMs = 60_000;
 
@@ -25,7 +24,7 @@ export class Definitions {
       api,
       clock,
       random,
-      accept,
+      metadataOnly: true,
       resources: [definitions],
       moved: told,
       sink: {

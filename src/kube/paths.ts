@@ -27,6 +27,12 @@ export function resourceOf(kind: KindName, version = kinds[kind].versions[0]): R
     : { kind, plural, isNamespaced, apiVersion: `${group}/${version}`, base: `/apis/${group}/${version}` };
 }
 
+/** Of each object only its metadata: of the objects of a list, or of those of a watch. */
+export const acceptMetadata = {
+  list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+  watch: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+} as const;
+
 export const definitions: Resource = {
   kind: 'CustomResourceDefinition',
   apiVersion: 'apiextensions.k8s.io/v1',

@@ -8,7 +8,7 @@ import type { Clock } from '../runtime/ports.ts';
 import { type Api, ApiError } from './api.ts';
 import { headOf, keyOf } from './cache.ts';
 import { LineSplitter } from './lines.ts';
-import { isOlder, listPath, type Query, type Resource } from './paths.ts';
+import { acceptMetadata, isOlder, listPath, type Query, type Resource } from './paths.ts';
 
 export interface Sink {
   put(resource: Resource, object: RawObject): void;
@@ -42,8 +42,8 @@ export interface ReflectorOptions {
   readonly resources: readonly [Resource, ...Resource[]];
   readonly namespace?: string | undefined;
   readonly selectors?: { readonly fieldSelector?: string | undefined; readonly labelSelector?: string | undefined };
-  /** `application/json;as=PartialObjectMetadata…` */
-  readonly accept?: string;
+  /** Only who the objects are is fetched. */
+  readonly metadataOnly?: boolean | undefined;
   readonly sink: Sink;
   /** Told when the state becomes another one. */
   readonly moved: (state: ReflectorState) => void;
@@ -203,7 +203,7 @@ export class Reflector {
     let version = '';
     do {
       const path = this.#path({ limit: pageSize, continue: next });
-      const page = await api.list({ method: 'GET', path, signal: this.#end.signal, ...this.#accept() });
+      const page = await api.list({ method: 'GET', path, signal: this.#end.signal, ...this.#accept('list') });
       const { items, metadata } = page as {
         readonly items?: unknown;
         readonly metadata?: Readonly<Record<string, unknown>>;
@@ -221,9 +221,8 @@ export class Reflector {
     this.#options.sink.put(this.resource, object);
   }
 
-  #accept() {
-    const { accept } = this.#options;
-    return accept === undefined ? {} : { accept };
+  #accept(what: 'list' | 'watch') {
+    return this.#options.metadataOnly ? { accept: acceptMetadata[what] } : {};
   }
 
   /** From `version` on, or from a streaming list; resolves when the server has had enough. */
@@ -248,7 +247,7 @@ export class Reflector {
     cancel = clock.after(listSilentMaxMs, look);
     try {
       await api.stream(
-        { path: this.#path({ ...query, ...from }), ...this.#accept() },
+        { path: this.#path({ ...query, ...from }), ...this.#accept('watch') },
         () => {
           if (version !== undefined) this.#move({ at: 'watching' });
         },

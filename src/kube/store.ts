@@ -205,7 +205,7 @@ export class KubeStore implements Store {
     this.#settleStart?.reject(new Error('closed before the first snapshot stood'));
   }
 
-  #reflector({ kind, namespace, fieldSelector, labelSelector, prefixes }: Interest): Reflector {
+  #reflector({ kind, namespace, fieldSelector, labelSelector, prefixes, metadataOnly }: Interest): Reflector {
     const { clock, random } = this.#options;
     const { versions, plural, group, crd } = kinds[kind];
     const [first, ...others] = versions;
@@ -219,6 +219,7 @@ export class KubeStore implements Store {
       resources: [resourceOf(kind, first), ...others.map(version => resourceOf(kind, version))],
       namespace,
       selectors: { fieldSelector, labelSelector },
+      metadataOnly,
       sink: {
         put: ({ apiVersion }: Resource, object) => {
           if (!isWanted(object) || cache.put(kind, apiVersion, object)) return;

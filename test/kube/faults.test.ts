@@ -155,6 +155,47 @@ describe.skipIf(missing !== undefined)(
       ).toEqual(['herald-a']);
     });
 
+    it('sees as the operator that a Secret is there, and nothing of what is in it', async () => {
+      const data = { password: Buffer.from('s3cret').toString('base64') };
+      await world.apply({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'bgp', namespace: 'kube-system' },
+        data,
+      });
+      const secretOf = (store: KubeStore) => store.snapshot().get('Secret', 'kube-system', 'bgp');
+      const operator = await world.open({ roles: new Set(['operator']) });
+      await until('it', () => secretOf(operator));
+      expect(secretOf(operator)?.data.size).toBe(0);
+      const agent = await world.open({ roles: new Set(['agent']) });
+      expect(secretOf(agent)?.data.size).toBe(1);
+      await world.delete({ kind: 'Secret', namespace: 'kube-system', name: 'bgp' });
+      await until('it to be gone', () => [operator, agent].every(each => secretOf(each) === undefined));
+    });
+
+    it('takes events, and tells a series of them as one', async () => {
+      const store = await world.open();
+      await world.apply(service('web'));
+      store.record({ about: web, type: 'Warning', reason: 'Test', message: 'something happened' });
+      const events = '/apis/events.k8s.io/v1/namespaces/default/events';
+      const written = async () =>
+        (
+          (await world.server.admin.request('GET', events)).body['items'] as {
+            reason?: string;
+            metadata: { name: string };
+          }[]
+        ).find(each => each.reason === 'Test');
+      const event = await eventually('the event', written);
+      const series = { count: 2, lastObservedTime: '2026-01-01T00:01:00.000000Z' };
+      const { status } = await world.server.admin.request(
+        'PATCH',
+        `${events}/${event.metadata.name}`,
+        { series },
+        'application/merge-patch+json',
+      );
+      expect(status).toBe(200);
+    });
+
     it('leads no more once it has not renewed for the deadline, and another takes over by its own observation', async () => {
       const wire = await Wire.to(world.server.port);
       const campaignTimes = { leaseMs: 5000, renewMs: 1000, deadlineMs: 3000, retryMs: 500 };
