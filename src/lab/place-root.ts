@@ -29,11 +29,11 @@ const containerSysctls: Readonly<Record<string, string>> = {
   'net.ipv6.conf.default.accept_dad': '0',
 };
 
-/** The words after `unshare …` that make the root and stay. */
+/** The words after `unshare …` that make the root and stay; they read `rootScript`. */
 export function rootWords(plan: RootPlan): readonly string[] {
   const sysctls = Object.entries(plan.ownNetwork ? { ...containerSysctls, ...plan.sysctls } : plan.sysctls);
   return [
-    ...['sh', '-c', script, 'herald-lab', plan.folder, plan.hostName, plan.ownNetwork ? 'own' : 'shared'],
+    ...['sh', '-s', plan.folder, plan.hostName, plan.ownNetwork ? 'own' : 'shared'],
     ...otherMounts().flatMap(path => ['mount', path]),
     ...plan.binds.flatMap(({ from, to, readOnly }) => [readOnly ? 'bind-ro' : 'bind', from, to]),
     ...sysctls.flatMap(([name, value]) => ['sysctl', name, value]),
@@ -64,7 +64,7 @@ function otherMounts(): readonly string[] {
  * /.host, so that a symbolic link in the new root never leads out of it. A single file that is mounted (a container's
  * /etc/hosts) is copied: it is the place's own. The last process waits for whatever is left to it: the dead go.
  */
-const script = `set -e
+export const rootScript = `set -e
 folder=$1 name=$2 network=$3
 shift 3
 read -r self rest < /proc/self/stat
@@ -130,5 +130,5 @@ while [ "$1" = sysctl ]; do
   shift 3
 done
 echo "${readyWord} $self"
-exec sh -c 'sleep infinity & wait' "herald-lab $name" > /dev/null 2>&1
+exec sh -c 'sleep infinity & wait' "herald-lab $name" < /dev/null > /dev/null 2>&1
 `;

@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync,
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRunning, type Ran, type RunOptions, runWords, signalTo, startTicksOf, startWords } from './place-process.ts';
-import { readyWord, rootWords } from './place-root.ts';
+import { readyWord, rootScript, rootWords } from './place-root.ts';
 import { shellWords } from './place-words.ts';
 
 export interface Place {
@@ -129,7 +129,8 @@ function recordPath(lab: string, name: string): string {
 /** Its pid, as this host counts, once everything is in place. */
 function firstProcess(name: string, [command = '', ...rest]: readonly string[], env: Record<string, string>) {
   return new Promise<number>((resolve, reject) => {
-    const child = spawn(command, rest, { cwd: '/', detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
+    const child = spawn(command, rest, { cwd: '/', detached: true, stdio: 'pipe', env });
+    child.stdin.on('error', () => undefined).end(rootScript);
     let out = '';
     let err = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -7,7 +7,7 @@ import { hostNode, managementNode } from './clab-links.ts';
 import type { LabLinkEnd, LabNode, Topology } from './topology.ts';
 
 /** In user units, which browsers take for pixels. */
-const size = { box: { width: 148, height: 44 }, gap: { x: 56, y: 92 }, margin: 32, title: 40 } as const;
+const size = { box: { width: 148, height: 44 }, gap: { x: 112, y: 96 }, margin: 32, title: 40 } as const;
 
 interface Box {
   readonly name: string;
