@@ -18,7 +18,7 @@ import type { LabParts } from './lab-parts.ts';
 import { labVariable, type Place } from './place.ts';
 import { isRunning } from './place-process.ts';
 
-const settledMaxMs = 60_000;
+const settledMaxMs = 30_000;
 const pollMs = 50;
 /** What a folder of a lab holds besides manifests: topology and cluster files, values of a chart. */
 const notManifests: readonly string[] = ['not-an-object', 'no-kind', 'unknown-kind', 'no-objects'];

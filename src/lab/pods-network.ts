@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { familyBits, IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import type { Log } from '../runtime/ports.ts';
+import { configure, joinPlaces } from './link.ts';
 import { openPlace, type Place, placesOf } from './place.ts';
 import { gatewayOf, type Pod, podIdentity, podKey } from './pods.ts';
 
@@ -67,9 +68,9 @@ export class PodNetwork {
     const place = await openPlace({ lab: this.#lab, name: placeName(pod), hostName: pod.name, about });
     try {
       const link = linkName(pod);
-      const pair = ['link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(place.pid)];
-      await batch(node.place, [pair, ...nodeSide(pod, node, link)]);
-      await batch(place, podSide(pod, node));
+      await joinPlaces({ place: node.place, interface: link }, { place, interface: 'eth0' });
+      await configure(node.place, nodeSide(pod, node, link));
+      await configure(place, podSide(pod, node));
     } catch (error) {
       await place.close();
       throw error;
@@ -85,15 +86,8 @@ export class PodNetwork {
     if (this.#prepared.get(node.name) === state) return;
     await node.place.run(['sh', '-c', forwarding]);
     // Nothing on the way out for what no pod has: a default route would send it round in circles.
-    const own = cidrTexts(node).map(cidr => [
-      'route',
-      'replace',
-      'unreachable',
-      cidr,
-      'metric',
-      String(2 * routeMetric),
-    ]);
-    if (own.length > 0) await batch(node.place, own);
+    const own = cidrTexts(node).map(cidr => `route replace unreachable ${cidr} metric ${2 * routeMetric}`);
+    if (own.length > 0) await configure(node.place, own);
     for (const other of others) for (const cidr of other.podCidrs) await routeTo(node.place, cidr, other.nextHops);
     this.#prepared.set(node.name, state);
   }
@@ -118,48 +112,31 @@ async function routeTo(place: Place, cidr: Prefix, nextHops: readonly IpAddress[
   }
 }
 
-function nodeSide(pod: Pod, node: NetworkNode, link: string): string[][] {
-  return [
-    ['link', 'set', link, 'up'],
-    ...pod.addresses.flatMap((address, i) => {
-      const cidr = node.podCidrs[i];
-      if (cidr === undefined) return [];
-      return [
-        ['addr', 'add', hostText(gatewayOf(cidr)), 'dev', link, ...withoutProbe(address)],
-        ['route', 'add', hostText(address), 'dev', link],
-      ];
-    }),
-  ];
+function nodeSide(pod: Pod, { podCidrs }: NetworkNode, link: string): readonly string[] {
+  return pod.addresses.flatMap((address, i) => {
+    const cidr = podCidrs[i];
+    if (cidr === undefined) return [];
+    const probe = address.family === 'ipv6' ? ' nodad' : '';
+    return [`addr add ${hostText(gatewayOf(cidr))} dev ${link}${probe}`, `route add ${hostText(address)} dev ${link}`];
+  });
 }
 
-function podSide(pod: Pod, node: NetworkNode): string[][] {
-  return [
-    ['link', 'set', 'eth0', 'up'],
-    ...pod.addresses.flatMap((address, i) => {
-      const cidr = node.podCidrs[i];
-      if (cidr === undefined) return [];
-      const gateway = gatewayOf(cidr);
-      return [
-        ['addr', 'add', hostText(address), 'dev', 'eth0', ...withoutProbe(address)],
-        ['route', 'add', hostText(gateway), 'dev', 'eth0'],
-        ['route', 'add', 'default', 'via', IpAddress.format(gateway), 'dev', 'eth0'],
-      ];
-    }),
-  ];
+function podSide(pod: Pod, { podCidrs }: NetworkNode): readonly string[] {
+  return pod.addresses.flatMap((address, i) => {
+    const cidr = podCidrs[i];
+    if (cidr === undefined) return [];
+    const gateway = gatewayOf(cidr);
+    const probe = address.family === 'ipv6' ? ' nodad' : '';
+    return [
+      `addr add ${hostText(address)} dev eth0${probe}`,
+      `route add ${hostText(gateway)} dev eth0`,
+      `route add default via ${IpAddress.format(gateway)} dev eth0`,
+    ];
+  });
 }
 
 function hostText(address: IpAddress): string {
   return `${IpAddress.format(address)}/${familyBits[address.family]}`;
-}
-
-function withoutProbe({ family }: IpAddress): string[] {
-  return family === 'ipv6' ? ['nodad'] : [];
-}
-
-async function batch(place: Place, lines: readonly (readonly string[])[]): Promise<void> {
-  const stdin = `${lines.map(words => words.join(' ')).join('\n')}\n`;
-  const { status, stderr } = await place.run(['ip', '-batch', '-'], { stdin });
-  if (status !== 0) throw new Error(`ip in ${place.name}: ${stderr.trim()}`);
 }
 
 /** As a name in DNS: no node of a topology is called so. */
