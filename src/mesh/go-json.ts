@@ -43,12 +43,13 @@ function textOf(value: Json): string {
   return `{${pairs.join(',')}}`;
 }
 
-/** A JSON object whose fields are found whatever the case of their names; of several the last one counts. */
+/** A JSON object whose fields are found whatever the case of their names; one that is spelled as asked goes first. */
 export class Fields {
-  readonly #fields = new Map<string, unknown>();
+  readonly #object: Readonly<Record<string, unknown>>;
+  #folded: Map<string, unknown> | undefined;
 
   private constructor(object: object) {
-    for (const [name, value] of Object.entries(object)) this.#fields.set(name.toLowerCase(), value);
+    this.#object = object as Readonly<Record<string, unknown>>;
   }
 
   /** Undefined for what is no object. */
@@ -58,6 +59,9 @@ export class Fields {
 
   /** Undefined when absent or null, which are the same to those who write it. */
   get(name: string): unknown {
-    return this.#fields.get(name.toLowerCase()) ?? undefined;
+    if (Object.hasOwn(this.#object, name)) return this.#object[name] ?? undefined;
+    // Nearly all writers spell names the same way: the others are worth a table, of which the last one counts.
+    this.#folded ??= new Map(Object.entries(this.#object).map(([each, value]) => [each.toLowerCase(), value]));
+    return this.#folded.get(name.toLowerCase()) ?? undefined;
   }
 }

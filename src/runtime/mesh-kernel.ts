@@ -7,7 +7,6 @@ import type { PodRoutes } from '../mesh/route-table.ts';
 import { type PodRoute, PodVia, RouteOrigin } from '../mesh/routing.ts';
 import { Vtep } from '../mesh/vtep.ts';
 import { IpAddress } from '../net/ip.ts';
-import { Prefix } from '../net/prefix.ts';
 import type {
   KernelGroup,
   KernelNextHop,
@@ -54,30 +53,23 @@ export class MeshKernel {
     return this.#answer;
   }
 
-  /** Both lists are in the order of their prefixes: what differs is found by walking along them. */
+  /** What differs is found between the two ends that are the same; both lists are in the order of their prefixes. */
   #follow(routes: readonly PodRoute[]): void {
-    const before = this.#routes;
-    const made: (KernelRoute | undefined)[] = [];
-    const added: number[] = [];
-    let i = 0;
-    for (const route of routes) {
-      while (
-        before[i] !== undefined &&
-        before[i] !== route &&
-        Prefix.compare((before[i] as PodRoute).prefix, route.prefix) <= 0
-      )
-        this.#release(before[i] as PodRoute, this.#made[i++] as KernelRoute);
-      if (before[i] === route) made.push(this.#made[i++]);
-      else {
-        added.push(made.length);
-        made.push(undefined);
-      }
-    }
-    for (; i < before.length; i++) this.#release(before[i] as PodRoute, this.#made[i] as KernelRoute);
-    // Only now: a name that is free again is to be had again.
-    for (const at of added) made[at] = this.#make(routes[at] as PodRoute);
+    const [before, kept] = [this.#routes, this.#made];
+    const shorter = Math.min(before.length, routes.length);
+    let head = 0;
+    while (head < shorter && before[head] === routes[head]) head++;
+    let tail = 0;
+    while (tail < shorter - head && before[before.length - 1 - tail] === routes[routes.length - 1 - tail]) tail++;
+    const known = new Map<PodRoute, KernelRoute>();
+    for (let i = head; i < before.length - tail; i++) known.set(before[i] as PodRoute, kept[i] as KernelRoute);
+    const middle = routes.slice(head, routes.length - tail);
+    const stays = new Set(middle);
+    // First those that go: a name that is free again is to be had again.
+    for (const [route, made] of known) if (!stays.has(route)) this.#release(route, made);
+    const made = middle.map(route => known.get(route) ?? this.#make(route));
     this.#routes = routes;
-    this.#made = made as KernelRoute[];
+    this.#made = kept.slice(0, head).concat(made, kept.slice(kept.length - tail));
   }
 
   #make(route: PodRoute): KernelRoute {
