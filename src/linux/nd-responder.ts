@@ -12,6 +12,7 @@ import type {
   Responder,
   ResponderDeadlines,
   ResponderEvents,
+  ResponderHealth,
   ResponderLink,
   ResponderLinkStatus,
   ResponderRowStatus,
@@ -123,6 +124,16 @@ export class NdResponder implements Responder {
 
   send(link: number, frame: Uint8Array): void {
     if (this.#sockets.send(link, frame) !== 0) this.#counts[0] = (this.#counts[0] ?? 0) + 1;
+  }
+
+  health(): ResponderHealth {
+    return {
+      links: this.#links.map(link => this.#linkStatus(link)),
+      rows: this.#table
+        .status()
+        .filter(({ yielded }) => !yielded)
+        .map(({ row }) => row),
+    };
   }
 
   status(): ResponderStatus {

@@ -17,7 +17,7 @@ import { L2Driver, type L2DriverStatus } from './l2-driver.ts';
 import { L2Notes } from './l2-notes.ts';
 import type { Metrics } from './metrics.ts';
 import { type Clock, ConflictError, type Log, type Store, type Target } from './ports.ts';
-import type { Responder, ResponderEvents, ResponderLink, ResponderStatus } from './responder.ts';
+import type { Responder, ResponderEvents, ResponderHealth, ResponderLink, ResponderStatus } from './responder.ts';
 
 export interface L2Settings extends Omit<OwnershipConfig, 'instance'> {
   readonly namespace: string;
@@ -51,6 +51,8 @@ interface Running {
 
 const none: readonly OwnedRow[] = [];
 
+/** How often the rest of the host is asked whether it contradicts the responder. */
+const auditEveryMs = 60_000;
 /** A group that was not programmed is not taken again for this long. */
 const unprogrammedMs = 30_000;
 
@@ -64,6 +66,7 @@ export class L2Target implements Target<NodeL2Desired> {
   /** Leases of groups that were owned and not programmed, and until when they are left alone. */
   readonly #unprogrammed = new Map<string, number>();
   #cancelWatch = () => {};
+  #auditedMs = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
   constructor(options: L2TargetOptions) {
@@ -171,7 +174,7 @@ export class L2Target implements Target<NodeL2Desired> {
     const [running, desired] = [this.#running, this.#desired];
     if (running === undefined || desired?.host === undefined || this.#stopped) return;
     const name = this.#options.settings.node;
-    const without = brokenLinks(running.responder.status());
+    const without = brokenLinks(running.responder.health());
     const nowMs = this.#options.clock.nowMs();
     for (const [lease, untilMs] of this.#unprogrammed) if (untilMs <= nowMs) this.#unprogrammed.delete(lease);
     const from = [
@@ -205,8 +208,7 @@ export class L2Target implements Target<NodeL2Desired> {
     this.#cancelWatch = clock.after(settings.times.renewMs, () => this.#watch());
     const running = this.#running;
     if (running === undefined) return;
-    const status = running.responder.status();
-    const programmed = new Set(status.rows.map(keyOf));
+    const programmed = new Set(running.responder.health().rows.map(keyOf));
     const missing = running.driver.rows.filter(row => row.mode === 'session' && !programmed.has(keyOf(row)));
     const addresses = new Set(missing.map(row => IpAddress.format(row.address)));
     for (const { lease, addresses: own } of missing.length === 0 ? [] : running.groups) {
@@ -217,7 +219,10 @@ export class L2Target implements Target<NodeL2Desired> {
       log.error('owned and not programmed, let go', { lease, addresses: lost });
       this.notes.unprogrammed(lease, lost);
     }
-    this.notes.contradicted(status.contradictions);
+    if (clock.nowMs() - this.#auditedMs >= auditEveryMs) {
+      this.#auditedMs = clock.nowMs();
+      this.notes.contradicted(running.responder.status().contradictions);
+    }
     this.#refresh();
   }
 }
@@ -230,7 +235,7 @@ export interface L2Shown {
   readonly responder: ResponderStatus;
 }
 
-function brokenLinks({ links }: ResponderStatus): ReadonlySet<number> {
+function brokenLinks({ links }: ResponderHealth): ReadonlySet<number> {
   return new Set(links.filter(each => each.datapath === undefined).map(each => each.link));
 }
 

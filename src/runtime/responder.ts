@@ -62,6 +62,13 @@ export interface ResponderStatus {
   readonly note: string | undefined;
 }
 
+/** What has to be looked at all the time, and so must cost nothing and wait for nobody, the kernel included. */
+export interface ResponderHealth {
+  readonly links: readonly ResponderLinkStatus[];
+  /** Rows that are programmed. */
+  readonly rows: readonly Pick<OwnedRow, 'link' | 'address'>[];
+}
+
 export interface Responder {
   /** Links to listen on: the whole set; those that are no longer in it are closed. */
   links(all: readonly ResponderLink[]): void;
@@ -76,6 +83,8 @@ export interface Responder {
   cap(sessionMs: number): void;
   /** Sends one Ethernet frame as it is; a link that is not there swallows it. */
   send(link: number, frame: Uint8Array): void;
+  health(): ResponderHealth;
+  /** For people: asks the kernel, which may take its time. */
   status(): ResponderStatus;
   /**
    * Leaves no thread. `keep`: what is pinned in the kernel goes on answering until its deadline, for the next process

@@ -9,7 +9,13 @@ import { IpAddress } from '../../src/net/ip.ts';
 import { L2Target } from '../../src/runtime/l2-target.ts';
 import { Metrics } from '../../src/runtime/metrics.ts';
 import { type Campaign, ConflictError, type EventRecord, type Store } from '../../src/runtime/ports.ts';
-import type { Responder, ResponderEvents, ResponderLink, ResponderStatus } from '../../src/runtime/responder.ts';
+import type {
+  Responder,
+  ResponderEvents,
+  ResponderHealth,
+  ResponderLink,
+  ResponderStatus,
+} from '../../src/runtime/responder.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 
@@ -145,6 +151,10 @@ export class MemoryResponder implements Responder {
 
   send(): void {
     this.sent++;
+  }
+
+  health(): ResponderHealth {
+    return this.status();
   }
 
   status(): ResponderStatus {
