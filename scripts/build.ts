@@ -19,11 +19,12 @@ rmSync(stage, { recursive: true, force: true });
 mkdirSync(`${stage}/bin`, { recursive: true });
 
 const bundle = await rolldown({
-  // The program and its threads, which it finds by these names.
+  // The program, its threads and the lab's own process, which it finds by these names.
   input: {
     main: `${root}src/main.ts`,
     'nd-worker': `${root}src/linux/nd-worker.ts`,
     'nl-worker': `${root}src/linux/nl-worker.ts`,
+    'cluster-controller': `${root}src/lab/cluster-controller.ts`,
   },
   platform: 'node',
   external: ['koffi'],

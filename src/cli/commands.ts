@@ -111,6 +111,10 @@ export const commands: Readonly<Record<string, Listed>> = {
     summary: 'bring up a containerlab topology without containers',
     load: async () => (await import('./lab.ts')).labUp,
   },
+  'lab verify': {
+    summary: 'whether a lab does what it ought to do: sessions, routes, addresses',
+    load: async () => (await import('./lab-verify.ts')).labVerify,
+  },
   'lab exec': {
     summary: 'run a command in a node of a lab',
     load: async () => (await import('./lab.ts')).labExec,

@@ -39,7 +39,7 @@ export async function startMembers(parts: LabParts, nodes: readonly Place[]): Pr
   const start = async (name: string, place: Place, words: readonly string[]) => {
     const socket = LabFolder.socket(folder, name);
     const log = LabFolder.log(folder, name);
-    const pid = await place.spawn([program(), 'run', ...words, ...shared, '--socket', socket], { env, log });
+    const pid = await place.spawn([programPath(), 'run', ...words, ...shared, '--socket', socket], { env, log });
     started.push({ name, pid, log, socket });
   };
   const [first] = nodes;
@@ -49,7 +49,7 @@ export async function startMembers(parts: LabParts, nodes: readonly Place[]): Pr
     await start(memberName.agent(place.name), place, ['--roles', 'agent', '--node', place.name]);
   for (const { place, name, cmd } of ownCommands(parts)) {
     const log = LabFolder.log(folder, memberName.agent(name));
-    const pid = await place.spawn([program(), ...shellWords(cmd)], { env, log });
+    const pid = await place.spawn([programPath(), ...shellWords(cmd)], { env, log });
     started.push({ name: memberName.agent(name), pid, log, socket: undefined });
   }
   return started;
@@ -93,7 +93,7 @@ export function lastLine(log: string): string {
 }
 
 /** The program that this is part of, from a checkout or a package. */
-function program(): string {
+export function programPath(): string {
   for (const up of ['../../bin/herald', '../bin/herald']) {
     const path = fileURLToPath(new URL(up, import.meta.url));
     if (existsSync(path)) return path;

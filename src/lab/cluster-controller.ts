@@ -15,7 +15,7 @@ import { lane, ReconcileLoop } from '../runtime/loop.ts';
 import type { Log } from '../runtime/ports.ts';
 import { type ClusterDesired, desiredCluster } from './cluster-desired.ts';
 import { type ClusterFacts, LabFolder, readFacts } from './cluster-facts.ts';
-import { ObjectFile, UserManifests } from './cluster-manifests.ts';
+import { ObjectFile, objectFiles, UserManifests } from './cluster-manifests.ts';
 import { isKind } from './cluster-raw.ts';
 import { type Place, placesOf } from './place.ts';
 import { podIdentity, podKey } from './pods.ts';
@@ -58,8 +58,8 @@ class ClusterController {
     this.#network = new PodNetwork(lab, log);
     this.#servers = new WebServers(log);
     this.#files = {
-      applied: new ObjectFile(join(manifestsDir, 'applied.yaml')),
-      made: new ObjectFile(join(manifestsDir, 'cluster.yaml')),
+      applied: new ObjectFile(join(manifestsDir, objectFiles.applied)),
+      made: new ObjectFile(join(manifestsDir, objectFiles.made)),
     };
     const target = <D>(name: string, apply: (part: D) => Promise<void>) => ({ name, apply });
     this.#loop = new ReconcileLoop(

@@ -60,7 +60,8 @@ export async function gatherFacts(parts: LabParts, described: readonly RawObject
   }));
   for (const { name, role, labels } of parts.topology.nodes) {
     const place = parts.places.get(name);
-    if (role !== 'herald' || place === undefined || nodes.some(each => each.name === name)) continue;
+    const isNode = role === 'herald' && place !== undefined && place.about['network'] === undefined;
+    if (!isNode || nodes.some(each => each.name === name)) continue;
     const { outside, management } = await addressesOf(place);
     const nodeIps = (['ipv4', 'ipv6'] as const).flatMap(
       family => outside.find(each => IpAddress.parse(each)?.family === family) ?? [],

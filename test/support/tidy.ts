@@ -54,7 +54,7 @@ export const house: Tables = {
     '@grpc/grpc-js': 'etcd',
     '@grpc/proto-loader': 'etcd',
   },
-  entryPoints: ['src/main.ts', 'src/linux/nd-worker.ts', 'src/linux/nl-worker.ts'],
+  entryPoints: ['src/main.ts', 'src/linux/nd-worker.ts', 'src/linux/nl-worker.ts', 'src/lab/cluster-controller.ts'],
   forTests: {
     'src/cli/main.ts#run': 'the whole command line but for the process around it',
   },
