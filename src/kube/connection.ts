@@ -6,6 +6,7 @@
 import http2 from 'node:http2';
 import type { Clock } from '../runtime/ports.ts';
 import type { Credentials } from './credentials.ts';
+import { afterListening } from './patience.ts';
 
 export interface ConnectionLimits {
   readonly connectMs: number;
@@ -134,7 +135,7 @@ export class Connection {
         failure ??= error;
         stream.close(http2.constants.NGHTTP2_CANCEL);
       };
-      const cancel = this.#clock.after(leftMs, () => stop(new Error(`no answer in ${request.timeoutMs} ms`)));
+      const cancel = afterListening(this.#clock, leftMs, () => stop(new Error(`no answer in ${request.timeoutMs} ms`)));
       const aborted = () => stop(request.signal?.reason);
       request.signal?.addEventListener('abort', aborted);
       stream.on('response', headers => {
@@ -243,7 +244,9 @@ export class Connection {
         cancel = this.#clock.after(pingMs - silentMs, look);
         return;
       }
-      cancel = this.#clock.after(pongMs, () => session.destroy(new Error(`no sign of life in ${pingMs + pongMs} ms`)));
+      cancel = afterListening(this.#clock, pongMs, () =>
+        session.destroy(new Error(`no sign of life in ${pingMs + pongMs} ms`)),
+      );
       session.ping(error => {
         cancel();
         if (error !== null || session.destroyed) return;

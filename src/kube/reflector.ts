@@ -9,6 +9,7 @@ import { type Api, ApiError } from './api.ts';
 import { headOf, keyOf } from './cache.ts';
 import { LineSplitter } from './lines.ts';
 import { acceptMetadata, isOlder, listPath, type Query, type Resource } from './paths.ts';
+import { afterListening } from './patience.ts';
 
 export interface Sink {
   put(resource: Resource, object: RawObject): void;
@@ -241,10 +242,10 @@ export class Reflector {
     let cancel = () => {};
     const look = () => {
       const leftMs = (stream.isListing ? listSilentMaxMs : silentMaxMs) - (clock.nowMs() - heardMs);
-      if (leftMs > 0) cancel = clock.after(leftMs, look);
+      if (leftMs > 0) cancel = afterListening(clock, leftMs, look);
       else silence.abort(stream.isListing ? new EndlessListError() : new Error('nothing was heard for too long'));
     };
-    cancel = clock.after(listSilentMaxMs, look);
+    cancel = afterListening(clock, listSilentMaxMs, look);
     try {
       await api.stream(
         { path: this.#path({ ...query, ...from }), ...this.#accept('watch') },
