@@ -21,9 +21,9 @@ import type { PeerFile } from '../src/mesh/peer-file.ts';
 import { IpAddress } from '../src/net/ip.ts';
 import { Prefix } from '../src/net/prefix.ts';
 import { systemClock as clock } from '../src/runtime/clock.ts';
-import { ClusterAges } from '../src/runtime/mesh-ages.ts';
 import { MeshPeers } from '../src/runtime/mesh-peers.ts';
 import { MeshPlane } from '../src/runtime/mesh-plane.ts';
+import { ClusterRecords } from '../src/runtime/mesh-records.ts';
 import type { Store } from '../src/runtime/ports.ts';
 import { Etcd } from '../test/etcd/server.ts';
 import { recordingLog } from '../test/support/recording-log.ts';
@@ -160,10 +160,10 @@ function meshOf(thread: NetlinkThread, folder: string) {
   const log = recordingLog();
   const kernel = new NetlinkRoutes(thread);
   let plane: MeshPlane | undefined;
-  const ages = new ClusterAges(`${folder}/ages.json`, clock, log);
+  const records = new ClusterRecords(`${folder}/mesh`, clock, log);
   const open = (access: PeerFile) => new EtcdState({ access, clock, random: Math.random });
   const changed = () => plane?.wake();
-  const peers = new MeshPeers({ rules: { own, clustersMax: 255 }, open, clock, log, ages, changed });
+  const peers = new MeshPeers({ rules: { own, clustersMax: 255 }, open, clock, log, records, changed });
   const links = [{ name: 'eth0', up: true, addresses: [{ address: addressOf('172.16.255.1'), length: 12 }] }];
   plane = new MeshPlane({
     store: emptyStore(),

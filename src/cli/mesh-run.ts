@@ -10,10 +10,10 @@ import type { NetlinkThread } from '../linux/netlink-thread.ts';
 import { PeerFile } from '../mesh/peer-file.ts';
 import type { Role } from '../runtime/control-plane.ts';
 import type { Routes } from '../runtime/http.ts';
-import { ClusterAges } from '../runtime/mesh-ages.ts';
 import { PeerFolder } from '../runtime/mesh-folder.ts';
 import { MeshPeers } from '../runtime/mesh-peers.ts';
 import { MeshPlane } from '../runtime/mesh-plane.ts';
+import { ClusterRecords } from '../runtime/mesh-records.ts';
 import type { SharedState, StateAccess } from '../runtime/mesh-state.ts';
 import { meshRoutes, meshSamples, type ShownMesh } from '../runtime/mesh-views.ts';
 import type { Sample } from '../runtime/metrics.ts';
@@ -97,8 +97,8 @@ function peersOf(env: MeshEnv, open: (access: StateAccess) => SharedState, chang
   const { settings, clock, log, stateDir } = env;
   const { own, clustersMax, folder } = settings;
   if (folder === undefined) return undefined;
-  const ages = new ClusterAges(`${stateDir}/mesh-clusters.json`, clock, log);
-  return new MeshPeers({ rules: { own, clustersMax }, open, clock, log, ages, changed });
+  const records = new ClusterRecords(`${stateDir}/mesh`, clock, log);
+  return new MeshPeers({ rules: { own, clustersMax }, open, clock, log, records, changed });
 }
 
 function folderOf({ settings: { folder, own }, clock }: MeshEnv, peers: MeshPeers): PeerFolder | undefined {

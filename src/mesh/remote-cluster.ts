@@ -71,6 +71,22 @@ export class RemoteCluster {
     return { kind: begins ? 'begin' : 'same', config };
   }
 
+  /** What was known before this process: it stands until something else is read. */
+  restore(id: number, cached: boolean, nodes: readonly PodNode[]): void {
+    const config = {
+      id,
+      cached,
+      syncedCanaries: true,
+      maxConnectedClusters: this.#rules.clustersMax,
+      serviceExportsEnabled: undefined,
+      endpointSlicesExportMode: '',
+    };
+    if (ClusterConfig.refusal(config, this.#rules.own, this.#rules.clustersMax) !== undefined) return;
+    this.#config = config;
+    for (const node of nodes.slice(0, nodesMax)) this.#nodes.set(node.name, node);
+    this.#list = undefined;
+  }
+
   /** Forgets the nodes and the configuration: the ID is free again. */
   drain(): void {
     this.#nodes.clear();

@@ -8,7 +8,7 @@ import { MeshKey } from '../mesh/key.ts';
 import type { PodCluster } from '../mesh/pod-node.ts';
 import { type MeshReason, MeshRefusal } from '../mesh/reason.ts';
 import { nodesMax, RemoteCluster, type RemoteClusterRules } from '../mesh/remote-cluster.ts';
-import type { ClusterAges } from './mesh-ages.ts';
+import type { ClusterRecords } from './mesh-records.ts';
 import { type Mirror, type SharedState, type SharedStateStatus, StateFailure } from './mesh-state.ts';
 import type { Clock, Log } from './ports.ts';
 
@@ -16,7 +16,7 @@ export interface MeshPeerEnv {
   readonly rules: RemoteClusterRules;
   readonly clock: Clock;
   readonly log: Log;
-  readonly ages: ClusterAges;
+  readonly records: ClusterRecords;
   /** Which other peer has an ID. */
   readonly idHolder: (id: number, asking: string) => string | undefined;
   /** Nodes changed, or an ID became free. */
@@ -67,7 +67,7 @@ export class MeshPeer {
     this.name = name;
     this.#env = env;
     this.#state = state;
-    this.#remote = known ?? new RemoteCluster(name, env.rules);
+    this.#remote = known ?? restored(name, env);
     this.#config = state.mirror(
       { key: MeshKey.clusterConfig(name) },
       {
@@ -100,13 +100,16 @@ export class MeshPeer {
     const id = this.id;
     const { nodes } = this.#remote;
     if (id === undefined) return undefined;
-    if (this.#cluster?.id !== id || this.#cluster.nodes !== nodes)
-      this.#cluster = { name: this.name, id, sinceMs: this.#env.ages.sinceMs(this.name, id), nodes };
+    if (this.#cluster?.id === id && this.#cluster.nodes === nodes) return this.#cluster;
+    const { records } = this.#env;
+    this.#cluster = { name: this.name, id, sinceMs: records.sinceMs(this.name, id), nodes };
+    records.keep({ ...this.#cluster, cached: this.#remote.config?.cached ?? false });
     return this.#cluster;
   }
 
   /** Its nodes may still come: why they are not there is no answer for ever. */
   get isAwaited(): boolean {
+    if (this.id !== undefined && this.#remote.nodes.length > 0) return false;
     return this.#refusal === undefined ? !this.#synced : awaited.has(this.#refusal.reason);
   }
 
@@ -138,7 +141,7 @@ export class MeshPeer {
     this.#config.close();
     this.#nodes?.close();
     this.#remote.drain();
-    this.#env.ages.forget(this.name);
+    this.#env.records.forget(this.name);
     await this.#state.close();
   }
 
@@ -157,6 +160,7 @@ export class MeshPeer {
     const outcome = this.#remote.configure(this.#configValue, id => this.#env.idHolder(id, this.name));
     if (before !== undefined && this.#remote.config?.id !== before.id) {
       this.#stopNodes();
+      this.#env.records.forget(this.name);
       this.#changed();
     }
     if (outcome.kind === 'refused') {
@@ -262,6 +266,14 @@ export class MeshPeer {
       log.info('cluster is ready', { cluster: this.name, nodes: this.#remote.nodes.length, ...more });
     else log.warn('cluster is not ready', { cluster: this.name, reason, why: text, ...more });
   }
+}
+
+/** As the process before this one knew it. */
+function restored(name: string, { rules, records }: MeshPeerEnv): RemoteCluster {
+  const remote = new RemoteCluster(name, rules);
+  const record = records.get(name);
+  if (record !== undefined) remote.restore(record.id, record.cached, record.nodes);
+  return remote;
 }
 
 const awaited: ReadonlySet<MeshReason> = new Set([

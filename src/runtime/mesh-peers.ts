@@ -3,9 +3,9 @@ import { ClusterIdentity } from '../mesh/cluster.ts';
 import type { PodCluster } from '../mesh/pod-node.ts';
 import { MeshRefusal } from '../mesh/reason.ts';
 import type { RemoteCluster, RemoteClusterRules } from '../mesh/remote-cluster.ts';
-import type { ClusterAges } from './mesh-ages.ts';
 import type { FolderEntry } from './mesh-folder.ts';
 import { MeshPeer, type MeshPeerStatus } from './mesh-peer.ts';
+import type { ClusterRecords } from './mesh-records.ts';
 import type { SharedState, StateAccess } from './mesh-state.ts';
 import type { Clock, Log } from './ports.ts';
 
@@ -14,7 +14,7 @@ export interface MeshPeersOptions {
   readonly open: (access: StateAccess) => SharedState;
   readonly clock: Clock;
   readonly log: Log;
-  readonly ages: ClusterAges;
+  readonly records: ClusterRecords;
   readonly changed: () => void;
 }
 
@@ -41,6 +41,7 @@ export class MeshPeers {
       this.#running.delete(name);
       void peer?.close();
     }
+    this.#options.records.retain(new Set(entries.keys()));
     for (const [name, entry] of entries) {
       const before = this.#running.get(name);
       if (before?.entry === entry) continue;
@@ -90,7 +91,7 @@ export class MeshPeers {
   close(): void {
     for (const { peer } of this.#running.values()) peer?.leave();
     this.#running.clear();
-    this.#options.ages.close();
+    this.#options.records.close();
   }
 
   #start(name: string, entry: FolderEntry, known: RemoteCluster | undefined): MeshPeer | undefined {

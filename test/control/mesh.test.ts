@@ -44,7 +44,8 @@ describe('our own nodes', () => {
           '"IPv4AllocCIDR":{"IP":"10.1.1.0","Mask":"////AA=="},"IPv4SecondaryAllocCIDRs":null,' +
           '"IPv6AllocCIDR":{"IP":"fd00:1:1::","Mask":"//////////8AAAAAAAAAAA=="},"IPv6SecondaryAllocCIDRs":null,' +
           '"IPv4HealthIP":"","IPv6HealthIP":"","IPv4IngressIP":"","IPv6IngressIP":"","ClusterID":1,"Source":"k8s",' +
-          '"EncryptionKey":0,"Labels":{"kubernetes.io/hostname":"n1"},"Annotations":null,"WireguardPubKey":"","BootID":""}',
+          '"EncryptionKey":0,"Labels":{"kubernetes.io/hostname":"n1"},"Annotations":null,' +
+          '"WireguardPubKey":"","BootID":""}',
       ],
     ]);
     put(builder, 'Node', {

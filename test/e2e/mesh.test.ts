@@ -136,6 +136,21 @@ describe.skipIf(missing !== undefined)(
       expect(lost).toBe(0);
     }, 120_000);
 
+    it('lose no ping while an agent comes back and the other etcd is away', async () => {
+      const [from, to] = [lab.node('west', 2), lab.node('east', 2)];
+      const pings = new PingRun(from.pod, to.podAddress);
+      await lab.etcd('east').kill();
+      await from.herald?.stop('SIGKILL');
+      lab.begin(from);
+      await eventually('its routes are its own again', async () => (await from.status()).kernel?.routes === 3);
+      expect((await from.status()).peers[0]).toMatchObject({ ready: false, reason: 'not-connected', nodes: 2 });
+      await lab.etcd('east').begin();
+      await lab.serves(from);
+      const { sent, lost } = await pings.end();
+      console.error(`agent killed, etcd away: ${lost} of ${sent} pings lost`);
+      expect(lost).toBe(0);
+    }, 120_000);
+
     it('follow a node that gets other PodCIDRs, one that goes and one that comes', async () => {
       const [publisher, from] = [lab.node('east', 1), lab.node('west', 2)];
       lab.manifests(

@@ -39,7 +39,7 @@ describe('a peer’s file', () => {
     ['{endpoints: ["https://a:1"], cilium-host-aliases: [{hostname: a, ips: []}]}', 'no list of addresses'],
     ['{endpoints: ["https://a:1"], cilium-host-aliases: [{hostname: a, ips: [x]}]}', 'no list of addresses'],
     [
-      '{endpoints: ["https://a:1"], cilium-host-aliases: [{hostname: a, ips: [10.0.0.1]}, {hostname: a, ips: [10.0.0.1]}]}',
+      '{endpoints: ["https://a:1"], cilium-host-aliases: [{hostname: a, ips: ["::1"]}, {hostname: a, ips: ["::1"]}]}',
       'twice',
     ],
   ])('%s is refused: %s', (broken, why) => expect(PeerFile.read(parseYaml(broken))).toContain(why));

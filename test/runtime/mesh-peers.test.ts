@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PeerFile } from '../../src/mesh/peer-file.ts';
-import { ClusterAges } from '../../src/runtime/mesh-ages.ts';
 import { MeshPeers } from '../../src/runtime/mesh-peers.ts';
+import { ClusterRecords } from '../../src/runtime/mesh-records.ts';
 import { MemoryEtcd } from '../mesh/memory-state.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
@@ -52,7 +52,7 @@ describe('peers', () => {
       open: access => etcd(access.endpoints[0] ?? '').open(),
       clock,
       log,
-      ages: new ClusterAges(join(folder, 'ages.json'), clock, log),
+      records: new ClusterRecords(join(folder, 'mesh'), clock, log),
       changed: () => changes++,
     });
   const etcd = (endpoint: string) => {
@@ -181,15 +181,30 @@ describe('peers', () => {
     expect(log.lines.length - before).toBeLessThanOrEqual(3);
   });
 
-  it('have an age that outlives a restart', async () => {
-    fill('east', 2);
+  it('are known over a restart: their age, and their nodes while nobody answers', async () => {
+    const there = fill('east', 2);
     await apply('east');
-    const since = peers.clusters[0]?.sinceMs;
+    const [before] = peers.clusters;
     await clock.advance(5_000);
     peers.close();
+    there.cut();
     peers = made();
     await apply('east');
-    expect(peers.clusters[0]?.sinceMs).toBe(since);
+    expect(peers.clusters).toEqual([before]);
+    expect([told(), peers.isAwaiting]).toEqual([[['east', 'not-connected']], false]);
+    there.values.delete('cilium/state/nodes/v1/east/n1');
+    await there.mend();
+    expect([told(), peers.clusters[0]?.nodes, peers.clusters[0]?.sinceMs]).toEqual([
+      [['east', 'ready']],
+      [],
+      before?.sinceMs,
+    ]);
+    await apply();
+    peers.close();
+    peers = made();
+    there.cut();
+    await apply('east');
+    expect(peers.clusters).toEqual([]);
   });
 
   it('with a file or a name that cannot be used say so', async () => {
