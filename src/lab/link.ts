@@ -28,21 +28,21 @@ export async function joinPlaces(
   ];
   await ip('link', 'add', ...words(a), 'type', 'veth', 'peer', ...words(b));
   for (const { place, interface: name } of [a, b])
-    if (place === 'host') await ip('link', 'set', name, 'up');
-    else await configure(place, [`link set ${name} up`]);
+    if (place === 'host') await ip('link', 'set', 'dev', name, 'up');
+    else await configure(place, [`link set dev ${name} up`]);
 }
 
 /** A bridge that forwards from the first moment, and all groups everywhere. */
 export async function makeBridge(place: Place, name: string, addresses: readonly string[] = []): Promise<void> {
   await configure(place, [
     `link add name ${name} type bridge forward_delay 0 mcast_snooping 0`,
-    `link set ${name} up`,
+    `link set dev ${name} up`,
     ...addresses.map(address => `addr add ${address} dev ${name}`),
   ]);
 }
 
 export async function addPort(place: Place, bridge: string, port: string): Promise<void> {
-  await configure(place, [`link set ${port} master ${bridge}`]);
+  await configure(place, [`link set dev ${port} master ${bridge}`]);
 }
 
 /** Lines of `ip -batch`, all of them or an error that says what ip(8) said. */

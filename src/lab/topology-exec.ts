@@ -57,12 +57,15 @@ export async function runExec(node: LabNode, place: Place, setting: ExecSetting)
     const { status, stdout, stderr } = await place.exec(run);
     if (status === 0) continue;
     const said = (stderr.trim() || stdout.trim()).replace(/\s+/g, ' ').slice(-300);
-    const missing = status === 127 && said.includes('No such file') ? packages[program.replace(/.*\//, '')] : undefined;
-    const why =
-      missing === undefined ? `status ${status}${said === '' ? '' : `: ${said}`}` : `not here (package ${missing})`;
+    const why = status === 127 && said.includes('failed to execute') ? notHere(program) : `status ${status}: ${said}`;
     name(line, `${shortened(text)}: ${why}`);
   }
   return problems;
+}
+
+function notHere(program: string): string {
+  const home = packages[program.replace(/.*\//, '')];
+  return `it is not on this host${home === undefined ? '' : ` (package ${home})`}`;
 }
 
 /** Not the shell, or the wait for nothing, that keeps a container from ending. */

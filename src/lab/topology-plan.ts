@@ -22,7 +22,7 @@ export interface PlannedPlace {
 
 export type PlanRead =
   | { readonly value: LabPlan; readonly faults?: undefined }
-  | { readonly faults: readonly LabFault[] };
+  | { readonly value?: undefined; readonly faults: readonly LabFault[] };
 
 export function planOf(topology: Topology, cluster: Cluster | undefined): PlanRead {
   const faults: LabFault[] = [];
