@@ -42,6 +42,7 @@ export async function startMembers(parts: LabParts, nodes: readonly Place[]): Pr
     const pid = await place.spawn([programPath(), 'run', ...words, ...shared, '--socket', socket], { env, log });
     started.push({ name, pid, log, socket });
   };
+  await Promise.all(nodes.map(place => makeAtHome(place, LabFolder.socket(folder, memberName.agent(place.name)))));
   const [first] = nodes;
   if (first !== undefined)
     await start(memberName.operator, first, ['--roles', 'operator', '--node', first.name, '--listen', 'off']);
@@ -53,6 +54,12 @@ export async function startMembers(parts: LabParts, nodes: readonly Place[]): Pr
     started.push({ name: memberName.agent(name), pid, log, socket: undefined });
   }
   return started;
+}
+
+/** So that `herald bgp summary`, typed in a node, asks the node's own agent. */
+async function makeAtHome(place: Place, socket: string): Promise<void> {
+  const script = 'ln -sf "$1" /usr/local/bin/herald; mkdir -p "$2"; ln -sf "$3" "$2/herald.sock"';
+  await place.run(['sh', '-c', script, 'sh', programPath(), '/var/lib/herald', socket]);
 }
 
 /** Nodes with Herald's image that say themselves what it is to do. */

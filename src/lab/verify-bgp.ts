@@ -37,7 +37,7 @@ export async function heraldSessions(folder: string, places: readonly Place[], t
     try {
       const { peers } = (await member.ask('/bgp/summary')) as SummaryJson;
       for (const { peer, state, local, remote, lastError } of peers)
-        sessions.push({ member, peer, state, local: hostOf(local), remote: hostOf(remote), lastError });
+        sessions.push({ member, peer, state: capital(state), local: hostOf(local), remote: hostOf(remote), lastError });
     } catch (error) {
       const seen = error instanceof Error ? error.message : String(error);
       checks.push({ what: 'process', from, to: 'Herald’s agent', ok: false, seen });
@@ -79,6 +79,11 @@ async function askInside(place: Place, started: readonly string[], path: AgentPa
   return path === '/bgp/routes?table=out' ? { routes: value } : value;
 }
 
+/** States as RFC 4271 §8.2.2 writes them, whoever says them. */
+function capital(state: string): string {
+  return state.charAt(0).toUpperCase() + state.slice(1);
+}
+
 /** `10.0.0.1:179`, `[fe80::1%eth1]:40000`. */
 function hostOf(endpoint: string | undefined): string | undefined {
   return endpoint?.replace(/:[0-9]+$/, '').replace(/^\[([^\]%]*).*\]$/, '$1');
@@ -106,7 +111,7 @@ export async function routersOf(places: readonly Place[]): Promise<readonly Rout
     const instances = Object.values(said).filter(each => typeof each === 'object' && each !== null);
     const neighbors = instances.flatMap(instance =>
       Object.entries(instance).flatMap(([name, raw]) => {
-        const state = textAt(raw, 'bgpState');
+        const state = capital(textAt(raw, 'bgpState'));
         if (state === '') return [];
         const local = textAt(raw, 'hostLocal');
         return [{ name, state, local, remote: textAt(raw, 'hostForeign') || textAt(raw, 'bgpNeighborAddr') || name }];
