@@ -3,7 +3,7 @@
  * etcd, operator and agent of the built package under their own identities, one BGP peer; all on this machine.
  *
  *   footprint   start-up, resident memory and requests in a quiet time, with 0, 1,000 and 10,000 Services and slices
- *   latency     from the answer to `create` to the address and to the UPDATE, one Service after another; 0 and 2,000 present
+ *   latency     from the answer to `create` to the address and to the UPDATE, one by one; with 0 and 2,000 present
  *   bulk2000    Services created as fast as the API server takes them; bulk5000 likewise
  *   none        the same without Herald: what the API server takes by itself
  */

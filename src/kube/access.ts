@@ -1,7 +1,7 @@
 /**
- * Which role touches what of the API, as tables: what it lists and watches, with the selectors that keep from it what it
- * does not need, and what it writes. The store reads and writes by them; the roles an installation grants follow from
- * them (RBAC: accessRules).
+ * Which role touches what of the API, as tables: what it lists and watches, with the selectors that keep from it what
+ * it does not need, and what it writes. The store reads and writes by them; the roles that an installation grants
+ * follow from them (RBAC: accessRules).
  */
 import { type KindName, kinds } from '../api/kinds.ts';
 import type { Role } from '../runtime/control-plane.ts';
@@ -120,7 +120,7 @@ export function statusKinds(roles: ReadonlySet<Role>): ReadonlySet<KindName> {
   return new Set([...roles].flatMap(role => statuses[role]));
 }
 
-/** What a role must be allowed to do (rbac.authorization.k8s.io/v1 PolicyRule, with the namespace it is confined to). */
+/** What a role must be allowed to do (rbac.authorization.k8s.io/v1 PolicyRule), and where. */
 export interface AccessRule {
   readonly group: string;
   readonly resource: string;

@@ -42,7 +42,7 @@ export class Objects {
       ref,
       api.call('status', {
         method: 'PATCH',
-        // What is sent is our own schema's: that the server reads it a second time to find unknown fields is for nothing.
+        // What is sent is our own schema's: the server need not read it a second time to find unknown fields.
         path: objectPath(resource, ref, '/status', { fieldManager: manager, force: true, fieldValidation: 'Ignore' }),
         contentType: 'application/apply-patch+yaml',
         body: { apiVersion: resource.apiVersion, kind: ref.kind, metadata, ...stated },

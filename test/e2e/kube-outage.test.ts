@@ -93,7 +93,7 @@ describe.skipIf(missing !== undefined)(`a cluster in trouble${missing ? `: skipp
     expect({ sessions: router.sessions, withdrawals: router.withdrawals }).toEqual({ sessions: 1, withdrawals: 0 });
   }, 240_000);
 
-  it('its store is compacted and the API server begun anew: what was deleted meanwhile is withdrawn, no more', async () => {
+  it('its store is compacted and the API server begun anew: what is deleted then is withdrawn, no more', async () => {
     await cluster.server.compact();
     await cluster.server.killApi();
     await cluster.server.begin();

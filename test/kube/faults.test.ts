@@ -196,7 +196,7 @@ describe.skipIf(missing !== undefined)(
       expect(status).toBe(200);
     });
 
-    it('leads no more once it has not renewed for the deadline, and another takes over by its own observation', async () => {
+    it('leads no more when it cannot renew, and another takes over by its own observation', async () => {
       const wire = await Wire.to(world.server.port);
       const campaignTimes = { leaseMs: 5000, renewMs: 1000, deadlineMs: 3000, retryMs: 500 };
       const cut = await world.open({
