@@ -32,7 +32,7 @@ function among(names: readonly string[]): string {
 }
 
 /** By its name, short or full (`clab-x-tor0`), in the lab given or in the only one that has it. */
-export function placeNamed(lab: string | undefined, node: string): Place {
+function placeNamed(lab: string | undefined, node: string): Place {
   const labs = lab === undefined ? labNames() : [labNamed(lab)];
   if (labs.length === 0) labNamed(undefined);
   const all = labs.flatMap(name => placesOf(name).map(place => ({ lab: name, place })));

@@ -16,6 +16,3 @@ export interface LabParts {
   /** For people who wait: what is being done. */
   say(line: string): void;
 }
-
-// The cluster's part: `startCluster(parts: LabParts): Promise<readonly string[]>` of cluster.ts; what it gives are lines
-// that name what does not stand and why.

@@ -93,12 +93,16 @@ if id frr > /dev/null 2>&1; then
   rm -rf /etc/frr
   mkdir -m 750 /etc/frr
   {
-    for each in bgpd ospfd ospf6d ripd ripngd isisd pimd pim6d ldpd nhrpd eigrpd babeld sharpd pbrd bfdd fabricd vrrpd pathd
-    do echo "$each=no"; done
+    for each in bgpd ospfd ospf6d ripd ripngd isisd pimd pim6d ldpd nhrpd eigrpd babeld sharpd pbrd bfdd fabricd; do
+      echo "$each=no"
+    done
+    echo 'vrrpd=no'
+    echo 'pathd=no'
     echo 'vtysh_enable=yes'
     echo 'zebra_options="  -A 127.0.0.1 -s 90000000"'
-    for each in bgpd ospfd ospf6d ripd ripngd isisd pimd staticd bfdd fabricd pathd
-    do echo "\${each}_options=\\"  -A 127.0.0.1\\""; done
+    for each in bgpd ospfd ospf6d ripd ripngd isisd pimd staticd bfdd fabricd pathd; do
+      echo "\${each}_options=\\"  -A 127.0.0.1\\""
+    done
     echo '#frr_profile="traditional"'
   } > /etc/frr/daemons
   echo 'service integrated-vtysh-config' > /etc/frr/vtysh.conf

@@ -102,7 +102,7 @@ function links({ links: all }: Topology, boxes: ReadonlyMap<string, Box>): reado
     const at = (box: Box) => ({ x: box.x - (dy / length) * shift, y: box.y + (dx / length) * shift });
     const [one, other] = [at(from), at(to)];
     return [
-      `  <line x1="${round(one.x)}" y1="${round(one.y)}" x2="${round(other.x)}" y2="${round(other.y)}" stroke="#6b7280"/>`,
+      `  <path d="M${round(one.x)} ${round(one.y)} L${round(other.x)} ${round(other.y)}" stroke="#6b7280"/>`,
       endName(a, one, other),
       endName(b, other, one),
     ];
@@ -126,7 +126,8 @@ function endName({ interface: name }: LabLinkEnd, from: Point, to: Point): strin
   const out = leave + 14;
   const x = from.x + (dx / length) * out + 4;
   const y = from.y + (dy / length) * out + 4;
-  return `  <text x="${round(x)}" y="${round(y)}" font-size="11" fill="#4b5563" text-anchor="start">${escaped(name)}</text>`;
+  const look = 'font-size="11" fill="#4b5563" text-anchor="start"';
+  return `  <text x="${round(x)}" y="${round(y)}" ${look}>${escaped(name)}</text>`;
 }
 
 function drawnBox({ name, detail, fill, x, y }: Box): readonly string[] {

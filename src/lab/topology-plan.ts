@@ -80,7 +80,7 @@ function ownerOf(node: LabNode, topology: Topology, clusterNames: ReadonlySet<st
       return {
         line,
         reason: 'unknown-node',
-        message: `${node.name}: there is no container ${name}: neither a node of the lab nor one of a cluster; give --cluster`,
+        message: `${node.name}: no container ${name}: no node of the lab, and none of a cluster; give --cluster`,
       };
     if (passed.has(next))
       return { line, reason: 'bad-value', message: `${node.name}: nodes share each other's network in a circle` };

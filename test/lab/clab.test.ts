@@ -56,7 +56,8 @@ describe('§1 full names', () => {
 });
 
 describe('§1 nodes are merged: defaults, kinds, groups, the node', () => {
-  const levels = `  defaults: {kind: linux, group: g, env: {a: d, b: d}, exec: [d], binds: ["d:/d", "d:/same"], startup-delay: 3}
+  const levels = `  defaults:
+    {kind: linux, group: g, env: {a: d, b: d}, exec: [d], binds: ["d:/d", "d:/same"], startup-delay: 3}
   kinds: {linux: {image: k, env: {b: k, c: k}, exec: [k], sysctls: {net.x: 1}}}
   groups: {g: {image: g, exec: [g]}, h: {exec: [h]}}
 `;
@@ -137,7 +138,7 @@ describe('§1 links', () => {
     ['to a bridge', '- endpoints: ["a:eth1", "sw:p1"]', 'a:eth1 sw:p1'],
     [
       'long',
-      '- {type: veth, endpoints: [{node: a, interface: e, mac: "02:00:00:00:00:02"}, {node: b, interface: f}], mtu: 1500}',
+      '- {endpoints: [{node: a, interface: e, mac: "02:00:00:00:00:02"}, {node: b, interface: f}], mtu: 1500}',
       'a:e@02:00:00:00:00:02 b:f 1500',
     ],
     ['long, to this host', '- {type: host, endpoint: {node: a, interface: e}, host-interface: h0}', 'a:e host:h0'],

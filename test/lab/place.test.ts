@@ -1,4 +1,4 @@
-/** A place: what is its own, what it shares, what is left of it. §1: own /etc/frr, /var/run/frr, /var/log, /tmp, binds. */
+/** A place: what is its own (§1: /etc/frr, /var/run/frr, /var/log, /tmp, binds), what it shares, what is left of it. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

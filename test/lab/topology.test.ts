@@ -65,7 +65,7 @@ describe('the drawing', () => {
 
   it('has every node, every link and the names of its ends', () => {
     for (const name of ['spine', 'tor', 'n1', 'e1', 'e2', 'e3']) expect(svg).toContain(`>${name}</text>`);
-    expect(svg.match(/<line /g)).toHaveLength(3);
+    expect(svg.match(/<path /g)).toHaveLength(3);
   });
 
   it('stands from the top down: spines, routers, nodes', () => {
@@ -77,7 +77,7 @@ describe('the drawing', () => {
   it('is well formed whatever names hold', () => expect(svg).toContain('a&#60;b&#62;&#38;c'));
 
   it('gives links between the same two nodes a line each', () => {
-    const lines = [...svg.matchAll(/<line .*?\/>/g)].map(([line]) => line);
+    const lines = [...svg.matchAll(/<path .*?\/>/g)].map(([line]) => line);
     expect(new Set(lines).size).toBe(3);
   });
 });

@@ -66,7 +66,11 @@ topology:
     sw: {kind: bridge}
     client:
       image: nicolaka/netshoot
-      exec: [ip addr add 10.9.0.2/24 dev eth1, ip route replace default via 10.9.0.1, "no-such-program x", ip link del eth0]
+      exec:
+        - ip addr add 10.9.0.2/24 dev eth1
+        - ip route replace default via 10.9.0.1
+        - no-such-program x
+        - ip link del eth0
     beside: {network-mode: "container:client"}
     silent: {network-mode: none}
   links:
@@ -95,7 +99,7 @@ describe.skipIf(missing !== undefined)('herald lab', { timeout: 300_000 }, () =>
   }, 120_000);
 
   it('up names the exec line that failed, by file and line, and ends with 1; the lines after it were run', async () => {
-    expect(up.err).toMatch(/lab\.clab\.yml:47: client: no-such-program x: it is not on this host/);
+    expect(up.err).toMatch(/lab\.clab\.yml:50: client: no-such-program x: it is not on this host/);
     expect(up.err.trim().split('\n')).toHaveLength(1);
     expect(up.status).toBe(1);
     expect((await exec('client', 'ip', '-br', 'link')).out).not.toContain('eth0');
