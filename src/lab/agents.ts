@@ -33,7 +33,8 @@ export const memberName = { operator: 'operator', agent: (node: string) => `agen
 /** `nodes`: operator's place first. */
 export async function startMembers(parts: LabParts, nodes: readonly Place[]): Promise<readonly Member[]> {
   const { folder } = parts;
-  const env = { NODE_COMPILE_CACHE: compileCache(folder) };
+  // A lab's objects are few: what parsing leaves behind dies young (bin/herald).
+  const env = { NODE_COMPILE_CACHE: compileCache(folder), NODE_OPTIONS: '--max-semi-space-size=2' };
   const shared = ['--manifests', LabFolder.manifests(folder), '--state', LabFolder.state(folder)];
   const started: Member[] = [];
   const start = async (name: string, place: Place, words: readonly string[]) => {
