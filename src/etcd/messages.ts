@@ -13,7 +13,6 @@ export interface Header {
 export interface KeyValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
-  readonly mod_revision: string;
   /** 0: none. */
   readonly lease: string;
 }
@@ -63,7 +62,6 @@ function method(requestType: string, responseType: string, stream = false) {
 
 const keyValue = message({
   key: ['bytes', 1],
-  mod_revision: ['int64', 3],
   value: ['bytes', 5],
   lease: ['int64', 6],
 });

@@ -35,22 +35,42 @@ export class MeshNode {
   herald: Foreground | undefined;
   readonly folder = makeFolder('mesh');
 
-  constructor(net: Net, cluster: Cluster, number: number, topology: Topology) {
+  /** Pods have IPv6 addresses as well, and nodes where they share a link. */
+  readonly ipv6: boolean;
+  readonly address6: string | undefined;
+
+  constructor(net: Net, cluster: Cluster, number: number, { topology, ipv6 = false }: MeshLabOptions) {
     this.cluster = cluster;
     this.number = number;
     this.name = `${cluster}-${number}`;
     const id = clusters.indexOf(cluster) + 1;
     this.address = topology === 'on-link' ? `192.168.50.${id * 10 + number}` : `192.168.${id * 10 + number}.2`;
     this.podNet = `10.${id}.${number}.0/24`;
+    this.ipv6 = ipv6;
+    this.address6 = ipv6 && topology === 'on-link' ? `fd50::${id}${number}` : undefined;
     this.node = net.namespace(this.name);
     this.pod = net.namespace(`pod-${this.name}`);
-    for (const knob of ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0'])
+    for (const knob of [
+      'net.ipv4.ip_forward=1',
+      'net.ipv4.conf.all.rp_filter=0',
+      'net.ipv4.conf.default.rp_filter=0',
+      'net.ipv6.conf.all.forwarding=1',
+    ])
       this.node.run('sysctl', '-qw', knob);
     net.link(
-      { in: this.node, link: 'cni0', addresses: [`${this.podGateway}/24`] },
-      { in: this.pod, link: 'eth0', addresses: [`${this.podAddress}/24`] },
+      { in: this.node, link: 'cni0', addresses: [`${this.podGateway}/24`, ...this.#six(1)] },
+      { in: this.pod, link: 'eth0', addresses: [`${this.podAddress}/24`, ...this.#six(10)] },
     );
     this.pod.ip('route', 'add', 'default', 'via', this.podGateway);
+    if (ipv6) this.pod.ip('-6', 'route', 'add', 'default', 'via', this.podNet6.replace('/64', '1'));
+  }
+
+  #six(host: number): string[] {
+    return this.ipv6 ? [this.podNet6.replace('/64', `${host}/64`)] : [];
+  }
+
+  get podNet6(): string {
+    return `fd00:${clusters.indexOf(this.cluster) + 1}:${this.number}::/64`;
   }
 
   get podAddress(): string {
@@ -66,8 +86,13 @@ export class MeshNode {
       apiVersion: 'v1',
       kind: 'Node',
       metadata: { name: this.name, labels: { cluster: this.cluster } },
-      spec: { podCIDRs: [this.podNet] },
-      status: { addresses: [{ type: 'InternalIP', address: this.address }] },
+      spec: { podCIDRs: [this.podNet, ...(this.ipv6 ? [this.podNet6] : [])] },
+      status: {
+        addresses: [this.address, ...(this.address6 === undefined ? [] : [this.address6])].map(address => ({
+          type: 'InternalIP',
+          address,
+        })),
+      },
     };
   }
 
@@ -97,9 +122,11 @@ export class MeshNode {
 
   /** True when every one of `count` pings came back. */
   reaches(other: MeshNode, count = 2): boolean {
-    const words = ['ping', '-c', String(count), '-i', '0.1', '-W', '2', other.podAddress];
+    const addresses = [other.podAddress, ...(this.ipv6 ? [other.podNet6.replace('/64', '10')] : [])];
     try {
-      return this.pod.run(...words).includes(` ${count} received`);
+      return addresses.every(address =>
+        this.pod.run('ping', '-c', String(count), '-i', '0.1', '-W', '2', address).includes(` ${count} received`),
+      );
     } catch {
       return false;
     }
@@ -108,6 +135,7 @@ export class MeshNode {
 
 export interface MeshLabOptions {
   readonly topology: Topology;
+  readonly ipv6?: boolean;
   readonly words?: readonly string[];
   /** More manifests for each cluster's folder. */
   readonly manifests?: (node: MeshNode) => readonly Manifest[];
@@ -126,9 +154,15 @@ export class MeshLab {
     const { topology } = options;
     this.router = this.net.namespace('tor');
     this.router.run('sysctl', '-qw', 'net.ipv4.ip_forward=1');
-    this.nodes = clusters.flatMap(cluster => [1, 2].map(number => new MeshNode(this.net, cluster, number, topology)));
+    this.nodes = clusters.flatMap(cluster => [1, 2].map(number => new MeshNode(this.net, cluster, number, options)));
     if (topology === 'on-link')
-      this.net.segment(this.nodes.map(each => ({ in: each.node, link: 'eth0', addresses: [`${each.address}/24`] })));
+      this.net.segment(
+        this.nodes.map(each => ({
+          in: each.node,
+          link: 'eth0',
+          addresses: [`${each.address}/24`, ...(each.address6 === undefined ? [] : [`${each.address6}/64`])],
+        })),
+      );
     else
       for (const each of this.nodes) {
         const gateway = each.address.replace(/2$/, '1');

@@ -58,6 +58,7 @@ describe.skipIf(missing !== undefined)(
       beforeAll(async () => {
         lab = new MeshLab({
           topology: 'routed',
+          ipv6: true,
           manifests: node => [policy(node)],
           words: ['--mesh-routing', 'vxlan', '--mesh-advertise-remote', '--mesh-import', '10.0.0.0/8'],
         });
@@ -72,7 +73,7 @@ describe.skipIf(missing !== undefined)(
       it('reach each other, whatever BGP knows, with packets as large as the overlay takes', async () => {
         await lab.allReach();
         const [from, to] = [lab.node('west', 2), lab.node('east', 2)];
-        expect((await from.status()).routes.byWay).toEqual({ vxlan: 3 });
+        expect((await from.status()).routes.byWay).toEqual({ vxlan: 6 });
         expect(from.node.ip('-d', 'link', 'show', 'herald.vx')).toMatch(/mtu 1450 .*vxlan id 26732/s);
         // 1450 less 28 octets of IP and ICMP.
         expect(from.pod.run('ping', '-c', '1', '-W', '2', '-s', '1422', '-M', 'dont', to.podAddress)).toContain(

@@ -17,7 +17,7 @@ describe.skipIf(missing !== undefined)(
     let lab: MeshLab;
 
     beforeAll(async () => {
-      lab = new MeshLab({ topology: 'on-link' });
+      lab = new MeshLab({ topology: 'on-link', ipv6: true });
       await lab.start();
     }, 180_000);
     afterAll(() => lab?.close(), 60_000);
@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined)(
       );
       await server.stop();
       const { routes } = await from.status();
-      expect(routes).toMatchObject({ total: 3, byWay: { direct: 3 }, refused: 0, held: false });
+      expect(routes).toMatchObject({ total: 6, byWay: { direct: 6 }, refused: 0, held: false });
     }, 120_000);
 
     it('are told by `herald mesh status`, `routes` and `troubleshoot`', async () => {
@@ -49,7 +49,7 @@ describe.skipIf(missing !== undefined)(
       const status = node.cli('mesh', 'status', '--socket', node.socket);
       expect(status).toContain('cluster west (ID 1), 1/1 other clusters ready');
       expect(status).toMatch(/east +2 +yes +2 /);
-      expect(status).toContain('3 in the kernel');
+      expect(status).toContain('6 in the kernel');
       expect(status).toContain('all written');
       expect(node.cli('mesh', 'routes', '10.2.1.9', '--socket', node.socket)).toMatch(
         /10\.2\.1\.0\/24 +via 192\.168\.50\.21 dev eth0 \(direct\) +east\/east-1/,
@@ -130,7 +130,7 @@ describe.skipIf(missing !== undefined)(
       expect(routeOf('west-2', '10.2.2.0/24')).toContain('proto 174');
       lab.begin(from);
       await lab.serves(from);
-      await eventually('its routes are its own again', async () => (await from.status()).kernel?.routes === 3);
+      await eventually('its routes are its own again', async () => (await from.status()).kernel?.routes === 6);
       const { sent, lost } = await pings.end();
       console.error(`agent killed: ${lost} of ${sent} pings lost`);
       expect(lost).toBe(0);
@@ -142,7 +142,7 @@ describe.skipIf(missing !== undefined)(
       await lab.etcd('east').kill();
       await from.herald?.stop('SIGKILL');
       lab.begin(from);
-      await eventually('its routes are its own again', async () => (await from.status()).kernel?.routes === 3);
+      await eventually('its routes are its own again', async () => (await from.status()).kernel?.routes === 6);
       expect((await from.status()).peers[0]).toMatchObject({ ready: false, reason: 'not-connected', nodes: 2 });
       await lab.etcd('east').begin();
       await lab.serves(from);
