@@ -119,7 +119,7 @@ export class LabNode {
     await this.#lab.betweenWrites(() => this.signal('SIGSTOP'));
   }
 
-  /** The node's path to the shared state leads nowhere, or to it again; nobody else notices. Nor is this in mid-write. */
+  /** The node's path to the state leads nowhere, or to it again; nobody else notices. Not in the middle of a write. */
   async store(state: 'there' | 'gone'): Promise<void> {
     await this.#lab.betweenWrites(() => this.#point(state));
   }

@@ -4,8 +4,8 @@
  * address, which the answer goes back to, so that a late answer counts for the question it belongs to.
  *
  * Runs as a process of its own in the client's namespace: `node failover-l2-probe.ts LINK MAC EVERY_MS ADDRESS…`; a
- * line `FROM_MS TO_MS` on standard input gets a line of JSON (`ProbeReport`) on standard output, `end` ends it. Times are
- * CLOCK_MONOTONIC in milliseconds.
+ * line `FROM_MS TO_MS` on standard input gets a line of JSON (`ProbeReport`) on standard output, `end` ends it. Times
+ * are CLOCK_MONOTONIC in milliseconds.
  */
 import { createInterface } from 'node:readline';
 import { ARP_REPLY, ARP_REQUEST, arpFrame, readArp } from '../src/l2/arp.ts';
@@ -23,8 +23,9 @@ export interface ProbedAddress {
   /** Questions that one station answered more than once. */
   readonly repeated: number;
   /**
-   * Times that a station answered after another one had begun to, within two seconds: answers come in the order in
-   * which they were given, so that these are instants with two answerers, however late anybody looks.
+   * Times that a station answered again within 0.4 s of its last answer although another one had begun to meanwhile:
+   * answers come in the order in which they were given, so that these are instants with two answerers, however late
+   * anybody looks.
    */
   readonly dual: number;
   /** Questions that two stations answered, one of them late: after it took the address, for one asked before. */
@@ -75,7 +76,7 @@ interface Run {
   lastMs: number;
 }
 const runs: Run[][] = addresses.map(() => []);
-const backWithinMs = 2000;
+const backWithinMs = 400;
 let questions = 0;
 
 function nowMs(): number {
@@ -172,7 +173,8 @@ function report(fromMs: number, toMs: number): ProbeReport {
 function dualOf(all: readonly Run[], fromMs: number, toMs: number): number {
   return all.filter(({ station, firstMs }, i) => {
     const before = all.slice(0, i).findLast(run => run.station === station);
-    return firstMs >= fromMs && firstMs <= toMs && before !== undefined && firstMs - before.lastMs < backWithinMs;
+    const inside = firstMs <= toMs && before !== undefined && before.lastMs >= fromMs;
+    return inside && firstMs - before.lastMs < backWithinMs;
   }).length;
 }
 

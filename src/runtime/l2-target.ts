@@ -1,7 +1,7 @@
 /**
  * Announcements on local networks, made true: a responder and the ownership of addresses, running while a policy
- * selects the node, fed with what is desired. What is owned and not programmed, or on a link that cannot be opened, is let go
- * within one renewal: nobody else could see that it is not answered (E21).
+ * selects the node, fed with what is desired. What is owned and not programmed, or on a link that cannot be opened, is
+ * let go within one renewal: nobody else could see that it is not answered (E21).
  */
 import { randomUUID } from 'node:crypto';
 import type { Lease } from '../api/lease.ts';

@@ -36,7 +36,7 @@ for (const datapath of ['socket', 'ebpf'] as const) {
       '%s',
       { timeout: 240_000 },
       async (_, fault) => {
-        const { during, after } = await tryFault(lab, fault, longMs, 500);
+        const { during, after } = await tryFault(lab, fault, longMs, 1000);
         expect(during.dual).toBe(0);
         if (!mayOverlap.includes(fault.name)) expect(after.dual).toBe(0);
         expect(during.gapMs).toBeLessThan(gapMaxMs);
