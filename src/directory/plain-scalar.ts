@@ -20,7 +20,7 @@ export const bracket = 0x5b;
 export const closingBracket = 0x5d;
 export const closingBrace = 0x7d;
 export const backslash = 0x5c;
-export const underscore = 0x5f;
+const underscore = 0x5f;
 export const brace = 0x7b;
 export const bar = 0x7c;
 
