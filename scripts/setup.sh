@@ -8,7 +8,8 @@ purpose=${1:?usage: setup.sh start|test|check|build}
 # One line a purpose: Debian packages, each with the program that shows it is there.
 needs() {
   case $purpose in
-    test) echo "iproute2:ip iputils-ping:ping arping:arping ndisc6:ndisc6 openssl:openssl etcd-server:etcd etcd-client:etcdctl curl:curl frr:/usr/lib/frr/bgpd bird2:bird gobgpd:gobgpd openbgpd:/usr/sbin/bgpd" ;;
+    start) [ "$(uname)" != Linux ] || echo "iproute2:ip nftables:nft frr:/usr/lib/frr/bgpd arping:arping ndisc6:ndisc6 curl:curl procps:pkill iptables:iptables" ;;
+    test) echo "iproute2:ip procps:ps iptables:iptables iputils-ping:ping arping:arping ndisc6:ndisc6 openssl:openssl etcd-server:etcd etcd-client:etcdctl curl:curl nftables:nft frr:/usr/lib/frr/bgpd bird2:bird gobgpd:gobgpd openbgpd:/usr/sbin/bgpd" ;;
   esac
 }
 
