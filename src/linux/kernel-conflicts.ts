@@ -4,8 +4,9 @@
  * solicitations for addresses it does not have. All three are put right where that can be done, and named where not.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { OwnedRow } from '../l2/address-table.ts';
 import { IpAddress } from '../net/ip.ts';
-import type { Contradiction, OwnedRow, ResponderLink } from '../runtime/responder.ts';
+import type { Contradiction, ResponderLink } from '../runtime/responder.ts';
 import { type Libc, SystemError } from './libc.ts';
 import { LocalAddresses } from './local-addresses.ts';
 import { SolicitationFilter } from './solicitation-filter.ts';

@@ -3,14 +3,14 @@
  * and where the kernel lets us a program inside it that answers the common ones first. Both go by the same rows and the
  * same deadlines. What the program has answered never reaches the sockets, so nothing is answered twice.
  */
+
+import type { OwnedRow, Deadlines as ResponderDeadlines } from '../l2/address-table.ts';
 import { AddressTable, type RowStatus, TableFullError } from '../l2/address-table.ts';
 import { solicitedNode } from '../l2/ndp.ts';
+import type { Heard } from '../l2/responder.ts';
 import { IpAddress } from '../net/ip.ts';
 import type {
-  Heard,
-  OwnedRow,
   Responder,
-  ResponderDeadlines,
   ResponderEvents,
   ResponderHealth,
   ResponderLink,

@@ -5,9 +5,10 @@
  * device's own filter (SIOCADDMULTI, netdevice(7)) stay until they are taken out or the device goes. They send no MLD:
  * behind a switch that snoops it, what counts is the membership, and the switch's patience until it is renewed.
  */
+
+import type { OwnedRow } from '../l2/address-table.ts';
 import { solicitedNode } from '../l2/ndp.ts';
 import { Mac } from '../net/mac.ts';
-import type { OwnedRow } from '../runtime/responder.ts';
 import { type Libc, loadLibc } from './libc.ts';
 
 type Place = Pick<OwnedRow, 'link' | 'address'>;

@@ -2,9 +2,10 @@
  * What the in-kernel responder and its agent share: the layouts of the maps. Numbers are in the machine's order,
  * which is little-endian; addresses and MACs are in network order, an IPv4 address in its mapped IPv6 form.
  */
+
+import type { OwnedRow } from '../l2/address-table.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Mac } from '../net/mac.ts';
-import type { OwnedRow } from '../runtime/responder.ts';
 import type { MapShape } from './bpf-syscall.ts';
 
 /** Changed with every change of the maps: agents share maps with those of the same version only. */

@@ -15,9 +15,10 @@
  */
 import { existsSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { OwnedRow, Deadlines as ResponderDeadlines } from '../l2/address-table.ts';
 import type { IpAddress } from '../net/ip.ts';
 import { Mac } from '../net/mac.ts';
-import type { OwnedRow, ResponderDeadlines, ResponderLink } from '../runtime/responder.ts';
+import type { ResponderLink } from '../runtime/responder.ts';
 import { assemble } from './bpf-assembler.ts';
 import { entries, findPins, loadMounts, type PinPlaces, type Pins } from './bpf-filesystem.ts';
 import { type Bpf, isDenied, loadBpf, ProgramRefused } from './bpf-syscall.ts';

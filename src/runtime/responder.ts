@@ -11,10 +11,6 @@ import type { Heard } from '../l2/responder.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 
-/** The port's own words: rows, their deadlines, what was heard. */
-export type { Deadlines as ResponderDeadlines, OwnedRow } from '../l2/address-table.ts';
-export type { Heard } from '../l2/responder.ts';
-
 /** A link to listen on. */
 export interface ResponderLink {
   readonly name: string;

@@ -2,11 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { expect } from 'vitest';
+import type { OwnedRow } from '../../src/l2/address-table.ts';
+import type { Heard } from '../../src/l2/responder.ts';
 import { type Libc, loadLibc } from '../../src/linux/libc.ts';
 import { type DatapathChoice, NdResponder } from '../../src/linux/nd-responder.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Mac } from '../../src/net/mac.ts';
-import type { Heard, OwnedRow, ResponderLink } from '../../src/runtime/responder.ts';
+import type { ResponderLink } from '../../src/runtime/responder.ts';
 import { type ArpSeen, arpFrame, decodeFrame, type NeighborSeen, neighborFrame, type Seen } from './l2-frames.ts';
 import { Station } from './l2-station.ts';
 import { type Namespace, Net } from './netns.ts';
