@@ -34,7 +34,7 @@ cluster have Herald's agent. The status is 0 when all stands; otherwise it is 1,
 async function up({ args: [path = ''], options, streams, signal }: Context<typeof upOptions>): Promise<0 | 1> {
   const { readLabFiles } = await import('../lab/topology-read.ts');
   const { labMissing } = await import('../lab/topology-needs.ts');
-  const { claimLab, removeLab } = await import('../lab/lab-state.ts');
+  const { claimLab, endProcesses, removeLab } = await import('../lab/lab-state.ts');
   const { value, notes, faults } = readLabFiles(path, options.cluster);
   for (const line of [...notes, ...faults]) streams.err(`${line}\n`);
   if (value === undefined) return 1;
@@ -44,6 +44,8 @@ async function up({ args: [path = ''], options, streams, signal }: Context<typeo
   const manifests = options.manifests.map(each => resolve(each));
   const state = await orCommandError(claimLab({ topology, cluster, manifests }));
   const { bringUp } = await import('../lab/topology-up.ts');
+  // Whatever is waited for ends at once, then.
+  signal.addEventListener('abort', () => endProcesses(topology.name));
   try {
     const problems = await bringUp({ state, plan, signal, say: line => streams.out(`${line}\n`) });
     for (const line of problems) streams.err(`${line}\n`);

@@ -105,10 +105,11 @@ export class NodeLevels {
   /** One node; undefined when it is at fault. */
   node(name: string, section: Section | undefined, parent: Section): LabNode | undefined {
     const own = levelOf(section);
-    const group = own?.group ?? this.#defaults?.group;
+    const outerKind = own?.kind ?? this.#defaults?.kind;
+    const ofKind = outerKind && this.#kinds.get(outerKind.value);
+    const group = own?.group ?? ofKind?.group ?? this.#defaults?.group;
+    // One that is not under groups is a word for drawings.
     const ofGroup = group && this.#groups.get(group.value);
-    if (group !== undefined && ofGroup === undefined)
-      return parent.fault(name, 'bad-value', `there is no group '${group.value}' under topology.groups`);
     const kind = own?.kind ?? ofGroup?.kind ?? this.#defaults?.kind;
     if (kind === undefined) return parent.fault(name, 'missing-field', `it has no kind; write 'kind: linux'`);
     if (kind.value !== 'linux' && kind.value !== 'bridge')

@@ -90,8 +90,7 @@ export async function removeLab(name: string): Promise<void> {
   const state = readLab(name);
   if (state !== undefined && state.maker.pid !== process.pid) await stopMaker(state);
   const endMs = performance.now() + downMaxMs;
-  for (let left = labProcesses(name); left.length > 0; left = labProcesses(name)) {
-    for (const pid of left) signalTo(pid, 'SIGKILL');
+  for (let left = endProcesses(name); left.length > 0; left = endProcesses(name)) {
     if (performance.now() > endMs) throw new Error(`of the lab ${name} these processes do not end: ${left.join(', ')}`);
     await delay(20);
   }
@@ -114,6 +113,13 @@ async function stopMaker({ maker, standing }: LabState): Promise<void> {
 
 function isAlive({ pid, startTicks }: LabState['maker']): boolean {
   return isRunning(pid) && startTicksOf(pid) === startTicks;
+}
+
+/** Ends whatever runs for a lab; the result are those that there were. More may be on their way. */
+export function endProcesses(name: string): readonly number[] {
+  const found = labProcesses(name);
+  for (const pid of found) signalTo(pid, 'SIGKILL');
+  return found;
 }
 
 /** All that carry the lab's name, wherever they were started. */

@@ -99,21 +99,22 @@ export class FlatNetwork {
     await addPort(this.#place, 'br0', port);
   }
 
-  /** What is asked for is given first, so that nobody else gets it. */
-  async join(members: readonly Member[]): Promise<void> {
+  /** What is asked for is given first, so that nobody else gets it. The result are the addresses by place. */
+  async join(members: readonly Member[]): Promise<ReadonlyMap<Place, readonly string[]>> {
+    const given = new Map<Place, readonly string[]>();
     for (const { ipv4, ipv6 } of members)
       for (const each of [ipv4, ipv6]) if (each !== undefined) this.#taken.add(each);
     for (const { place, ipv4, ipv6 } of members) {
       await this.link({ place, interface: 'eth0' }, `p${this.#ports++}`, {});
-      const lines = this.#subnets.flatMap(subnet => {
-        const asked = subnet.address.family === 'ipv4' ? ipv4 : ipv6;
-        return [
-          `addr add ${asked ?? this.#free(subnet)}/${subnet.length} dev eth0`,
-          `route add default via ${addressOf(subnet, 1n)} dev eth0`,
-        ];
-      });
+      const own = this.#subnets.map(subnet => (subnet.address.family === 'ipv4' ? ipv4 : ipv6) ?? this.#free(subnet));
+      const lines = this.#subnets.flatMap((subnet, i) => [
+        `addr add ${own[i]}/${subnet.length} dev eth0`,
+        `route add default via ${addressOf(subnet, 1n)} dev eth0`,
+      ]);
       await configure(place, lines);
+      given.set(place, own);
     }
+    return given;
   }
 
   #free(subnet: Prefix): string {

@@ -26,10 +26,10 @@ const atOnceMax = 4;
 /** The result are lines that name what does not stand and why. Throws when it cannot be brought up at all. */
 export async function bringUp(work: LabWork): Promise<readonly string[]> {
   const { topology, cluster, manifests } = work.state;
-  work.say(`places for ${work.plan.owners.length + work.plan.sharers.length} nodes`);
+  work.say(`nodes: ${work.plan.owners.length + work.plan.sharers.length}`);
   const places = await openPlaces(work);
   const management = await connect(work, places);
-  work.say(`${topology.links.length} links`);
+  work.say(`links: ${topology.links.length}`);
   const hostLinks = await makeLinks(work, places, management);
   writeLab({ ...work.state, hostLinks });
   const problems = [...(await startNodes(work, places))];
@@ -111,11 +111,20 @@ async function connect({ state, plan }: LabWork, places: ReadonlyMap<string, Pla
   const open = async (name: string, subnets: readonly string[], joining: typeof members) => {
     if (joining.length === 0 && !isLinked) return undefined;
     const network = await FlatNetwork.open({ lab: topology.name, name, subnets });
-    await network.join(joining);
+    await nameEachOther(await network.join(joining));
     return network;
   };
   if (clusterMembers.length > 0) await open('.cluster-network', clusterSubnets, clusterMembers);
   return await open('.management', [ipv4Subnet, ipv6Subnet], members);
+}
+
+/** As the container engine's resolver would: by names, short and full. */
+async function nameEachOther(addresses: ReadonlyMap<Place, readonly string[]>): Promise<void> {
+  const lines = [...addresses].flatMap(([{ name, about }, own]) => {
+    const names = [...new Set([name, about['fullName'] ?? name])].join(' ');
+    return own.map(address => `${address} ${names}\n`);
+  });
+  for (const place of addresses.keys()) await place.run(['tee', '-a', '/etc/hosts'], { stdin: lines.join('') });
 }
 
 /** The result are the interfaces of this host itself that were made. */
@@ -169,7 +178,7 @@ async function startNodes(work: LabWork, places: ReadonlyMap<string, Place>): Pr
       const problem = await startFrr(place);
       if (problem !== undefined) problems.push(`${topology.file}:${node.line}: ${node.name}: ${problem}`);
     }
-    if (node.exec.length > 0) work.say(`${node.name}: ${node.exec.length} exec lines`);
+    if (node.exec.length > 0) work.say(`${node.name}: exec lines: ${node.exec.length}`);
     const setting = { file: topology.file, folder: folderOf(topology.name), signal: work.signal, say: work.say };
     problems.push(...(await runExec(node, place, setting)));
   });

@@ -78,6 +78,7 @@ describe('§1 nodes are merged: defaults, kinds, groups, the node', () => {
       ['/labs/x/d>/d', '/labs/x/n>/same ro'],
     ],
     ['another group', '    a: {group: h}', node => node.exec.map(each => each.text), ['d', 'k', 'h']],
+    ['a group that only drawings know', '    a: {group: "10"}', node => node.image, 'k'],
     ['numbers are text', '    a: {sysctls: {net.y: 2}}', node => node.sysctls, { 'net.x': '1', 'net.y': '2' }],
     ['a delay of 0 replaces one', '    a: {startup-delay: 0}', node => node.startupDelaySeconds, 0],
   ])('%s', (_, lines, of, wanted) => expect(of(nodeOf(withNodes(lines, levels)))).toEqual(wanted));
@@ -178,7 +179,6 @@ describe('refused by name and line', () => {
     ['a field at the top', `${withNodes('    a: {kind: linux}')}nodes: {}`, 'unknown-field', 5],
     ['what would change the node', withNodes('    a:\n      kind: linux\n      startup-config: x'), 'unknown-field', 6],
     ['a bind without a place', withNodes('    a:\n      kind: linux\n      binds: [x]'), 'bad-value', 6],
-    ['a group that is not there', withNodes('    a: {kind: linux, group: g}'), 'bad-value', 4],
     ['a network mode', withNodes('    a:\n      kind: linux\n      network-mode: macvlan'), 'bad-value', 6],
     ['a delay that is no number', withNodes('    a:\n      kind: linux\n      startup-delay: 5s'), 'bad-value', 6],
     ['a name that nobody can have', withNodes('    "a/b": {kind: linux}'), 'bad-value', 4],

@@ -139,6 +139,7 @@ describe.skipIf(missing !== undefined)('herald lab', { timeout: 300_000 }, () =>
       'ip route show default',
       /^default via 172\.20\.20\.1 dev eth0/,
     ],
+    ['§1 the other by its name', 'tor0', 'getent hosts router0', /router0/],
     ['§1 the default route that exec gave', 'client', 'ip route show default', /^default via 10\.9\.0\.1 dev eth1/],
     ['§1 network-mode: container', 'beside', 'ip -br addr show eth1', /10\.9\.0\.2\/24/],
     ['§1 network-mode: none', 'silent', 'ls /sys/class/net', /^lo\n$/],
