@@ -108,8 +108,7 @@ export class Etcd {
   }
 
   static async start(options: EtcdOptions = {}): Promise<Etcd> {
-    const ports =
-      options.inside === undefined ? ([await freePort(), await freePort()] as const) : ([2379, 2380] as const);
+    const ports = options.inside === undefined ? await freePorts() : ([2379, 2380] as const);
     const etcd = new Etcd(options, ports);
     await etcd.begin();
     return etcd;
@@ -183,6 +182,7 @@ export class Etcd {
     await eventually('etcd answers', () => this.ctl('endpoint', 'status') !== '', {
       detail: () => readFileSync(join(this.folder, 'log'), 'utf8').slice(-3000),
       hopeless: () => this.#child?.exitCode !== null,
+      limitMs: 60_000,
     });
   }
 
@@ -285,13 +285,18 @@ function openssl(...words: string[]): void {
   execFileSync('openssl', words, { stdio: 'pipe' });
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+/** Two that are free at the same moment. */
+async function freePorts(): Promise<readonly [number, number]> {
+  const servers = [createServer(), createServer()] as const;
+  const port = (server: (typeof servers)[0]) =>
+    new Promise<number>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', () => {
+        const address = server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
     });
-  });
+  const ports = await Promise.all([port(servers[0]), port(servers[1])] as const);
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
+  return ports;
 }
