@@ -47,7 +47,8 @@ function placeNamed(lab: string | undefined, node: string): Place {
 
 /** A program of this host, and the words and environment with which it runs words in a node. */
 export function entry(lab: string | undefined, node: string, words: readonly string[]) {
-  const { words: all, env } = placeNamed(lab, node).entry(words);
+  // nsenter passes no signal on; what it waits for ends with it, so that `timeout` and the like end both.
+  const { words: all, env } = placeNamed(lab, node).entry(['setpriv', '--pdeathsig', 'TERM', '--', ...words]);
   // Node has SIGPIPE ignored, and what it becomes would inherit that.
   return { file: programPath('env'), words: ['--default-signal=PIPE', ...all], env };
 }

@@ -146,6 +146,14 @@ describe.skipIf(missing !== undefined)('herald lab', { timeout: 300_000 }, () =>
     ['§1 a bridge with the ports that the links name', 'sw', 'ls /sys/class/net/sw/brif', /^c1\nr1\n$/],
   ])('%s', async (_, node, line, wanted) => expect((await exec(node, ...line.split(' '))).out).toMatch(wanted));
 
+  it('a command ends when exec is told to', async () => {
+    const running = startHerald(['lab', 'exec', '--lab', routers, 'client', 'sh', '-c', 'echo on; exec sleep 7321']);
+    await eventually('it runs', () => running.out() === 'on\n');
+    running.child.kill('SIGTERM');
+    expect((await running.finished).signal).toBe('SIGTERM');
+    await eventually('it is gone', async () => !(await exec('client', 'ps', 'ax')).out.includes('sleep 7321'));
+  });
+
   it('ls lists nodes with their addresses', async () => {
     const { out } = await herald('lab', 'ls', routers);
     expect(out).toMatch(/ {2}tor0 +frr +.*net1 10\.0\.1\.2\/24/);
