@@ -124,9 +124,11 @@ function endName({ interface: name }: LabLinkEnd, from: Point, to: Point): strin
     size.box.height / 2 / Math.abs(dy / length || 1e-9),
   );
   const out = leave + 14;
-  const x = from.x + (dx / length) * out + 4;
-  const y = from.y + (dy / length) * out + 4;
-  const look = 'font-size="11" fill="#4b5563" text-anchor="start"';
+  // Away from the box it belongs to, which is drawn over what reaches into it.
+  const isLeftward = dx < -1;
+  const x = from.x + (dx / length) * out + (isLeftward ? -4 : 4);
+  const y = from.y + (dy / length) * out + (Math.abs(dy) < 1 ? -4 : 4);
+  const look = `font-size="11" fill="#4b5563" text-anchor="${isLeftward ? 'end' : 'start'}"`;
   return `  <text x="${round(x)}" y="${round(y)}" ${look}>${escaped(name)}</text>`;
 }
 
