@@ -1,40 +1,20 @@
 /**
- * `npm start`: the control plane on every folder of examples/ but install/, from files alone. Shows which addresses the
- * Services get and what every node would announce, and to whom; no network is touched.
+ * `npm start`: the lab of examples/lab, step by step, until Ctrl-C; `--once` ends after the checks, with 0 or 1. Where
+ * there can be no lab it says what is missing, and runs the control plane on the examples from files alone.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { startFiles } from './start-files.ts';
+import { labMissing, startLab } from './start-lab.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const examples = readdirSync(`${root}examples`, { withFileTypes: true })
-  // What installs Herald in a cluster announces nothing.
-  .filter(entry => entry.isDirectory() && entry.name !== 'install')
-  .map(entry => entry.name)
-  .sort();
-const state = mkdtempSync(join(tmpdir(), 'herald-start-'));
-let failed = 0;
-
-try {
-  for (const name of examples) {
-    const title = readFileSync(`${root}examples/${name}/README.md`, 'utf8').split('\n')[0]?.replace(/^#\s*/, '');
-    const words = ['run', '--manifests', `examples/${name}`, '--state', join(state, name), '--once'];
-    console.log(`\n# ${title}\n$ bin/herald ${words.join(' ')}\n`);
-    const { status } = spawnSync(`${root}bin/herald`, [...words, '--log-level', 'warn'], {
-      cwd: root,
-      stdio: 'inherit',
-    });
-    if (status !== 0) failed++;
-  }
-} finally {
-  rmSync(state, { recursive: true, force: true });
+const words = process.argv.slice(2);
+const unknown = words.find(word => word !== '--once');
+if (unknown !== undefined) {
+  console.error(`npm start: '${unknown}' is not known; npm start -- --once ends after the checks`);
+  process.exit(2);
 }
-
-console.log(`
-Next: edit a manifest and watch what changes:
-$ bin/herald run --manifests examples/home-lab-l2 --state /tmp/herald
-$ bin/herald status --socket /tmp/herald/herald.sock
-`);
-process.exitCode = failed === 0 ? 0 : 1;
+const missing = labMissing();
+if (missing.length === 0) process.exitCode = await startLab({ once: words.includes('--once') });
+else {
+  console.log(`The lab needs ${missing.join(', ')}.`);
+  console.log('Without it, the control plane runs on the examples, and no network is touched.');
+  process.exitCode = startFiles();
+}

@@ -1,0 +1,115 @@
+/** The lab of `npm start`: brought up, shown step by step, kept until Ctrl-C, and removed whatever happens. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Show } from './start-show.ts';
+import { labName, steps } from './start-steps.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const topology = 'examples/lab/topology.clab.yml';
+/** Who started it: a lab whose starter is gone is left over. */
+const starterFile = `/run/herald-lab/${labName}/started-by`;
+
+/** Programs that the lab and its steps are made with, and Debian's packages of them. */
+const programs: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  nft: 'nftables',
+  vtysh: 'frr',
+  arping: 'arping',
+  ndisc6: 'ndisc6',
+  curl: 'curl',
+};
+
+/** Empty when there is nothing to miss. */
+export function labMissing(): readonly string[] {
+  if (process.platform !== 'linux') return ['Linux'];
+  const absent = Object.entries(programs).filter(
+    ([name]) =>
+      spawnSync('sh', ['-c', `command -v ${name}`], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } }).status !== 0,
+  );
+  return [...(process.getuid?.() === 0 ? [] : ['root']), ...absent.map(([, from]) => `the package ${from}`)];
+}
+
+/** The exit status. */
+export async function startLab({ once }: { readonly once: boolean }): Promise<number> {
+  const abort = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort(signal));
+  const show = new Show(abort.signal);
+  const startedMs = performance.now();
+  if (isTaken()) {
+    console.error(`a lab ${labName} stands already; end it with: bin/herald lab down ${labName}`);
+    return 1;
+  }
+  try {
+    show.step('The lab: two routers, three nodes, two clients');
+    const up = await show.herald('lab', 'up', topology, '--manifests', 'examples/lab/manifests');
+    show.check('everything stands', up.status === 0);
+    writeFileSync(starterFile, String(process.pid));
+    for (const step of steps) await step(show);
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+    const { failed, checks } = show;
+    show.say(`\n${checks - failed.length} of ${checks} checks hold, after ${seconds} s`);
+    for (const each of failed) show.say(`  ✗ ${each}`);
+    if (!once) await stay(show, abort.signal);
+    return failed.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    return 130;
+  } finally {
+    remove();
+  }
+}
+
+/** A lab of a run that was killed is removed at once. */
+function isTaken(): boolean {
+  const listed = JSON.parse(herald('lab', 'ls', '-o', 'json') || '[]') as { name: string; state: string }[];
+  const found = listed.find(({ name }) => name === labName);
+  if (found === undefined) return false;
+  if (found.state === 'standing' && !wasKilled()) return true;
+  console.log('removing what a former run left');
+  herald('lab', 'down', labName);
+  return false;
+}
+
+function wasKilled(): boolean {
+  try {
+    process.kill(Number(readFileSync(starterFile, 'utf8')), 0);
+    return false;
+  } catch (error) {
+    // Without the file somebody else brought it up.
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+  }
+}
+
+function stay(show: Show, signal: AbortSignal): Promise<void> {
+  show.say(`
+The lab stands until Ctrl-C. In another terminal:
+  bin/herald lab ls
+  bin/herald lab exec client bash
+  bin/herald lab exec tor0 vtysh
+  bin/herald l2 --socket /run/herald-lab/${labName}/sockets/agent-node0.sock
+Edit examples/lab/manifests: the lab follows.`);
+  return new Promise(resolve => {
+    // Signals alone do not keep a process alive.
+    const alive = setInterval(() => {}, 60_000);
+    const end = () => {
+      clearInterval(alive);
+      resolve();
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+}
+
+function remove(): void {
+  if (
+    (JSON.parse(herald('lab', 'ls', '-o', 'json') || '[]') as { name: string }[]).some(({ name }) => name === labName)
+  )
+    process.stdout.write(herald('lab', 'down', labName));
+}
+
+/** To its end, whatever signals come meanwhile. */
+function herald(...words: string[]): string {
+  const { stdout } = spawnSync(`${root}bin/herald`, words, { cwd: root, encoding: 'utf8', detached: true } as object);
+  return String(stdout);
+}
