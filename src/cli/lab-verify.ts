@@ -7,9 +7,9 @@ export const labVerify: Command = defineCommand({
   name: 'lab verify',
   operands: '[NAME]',
   count: { min: 0, max: 1 },
-  about: `Checks a lab that stands: every BGP session established, as both of its ends see it; every route that Herald says
-it sent in the table of the router it was sent to; every LoadBalancer address answering, asked with curl from every
-node that a way to it leads from. The status is 0 when all of it is so. What is still on its way is waited for.
+  about: `Checks a lab that stands: every BGP session established, as both of its ends see it; every route that Herald
+says it sent in the table of the router it was sent to; every LoadBalancer address answering, asked with curl from
+every node that a way to it leads from. The status is 0 when all of it is so. What is still on its way is waited for.
 
   herald lab verify
   herald lab verify --wait 2m -o json`,

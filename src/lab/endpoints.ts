@@ -19,7 +19,7 @@ export function endpointSlices(services: readonly RawObject[], pods: readonly Po
 }
 
 /** Undefined: somebody else writes the Service's endpoints. */
-export function podsOf(service: RawObject, pods: readonly Pod[]): readonly Pod[] | undefined {
+function podsOf(service: RawObject, pods: readonly Pod[]): readonly Pod[] | undefined {
   const selector = labelsAt(service, 'spec', 'selector');
   if (Object.keys(selector).length === 0 || textAt(service, 'spec', 'type') === 'ExternalName') return undefined;
   return pods.filter(pod => pod.namespace === namespaceOf(service) && selects(selector, pod.labels));

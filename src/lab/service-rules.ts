@@ -8,7 +8,7 @@
 import { type Family, IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 
-export const proxyTable = 'herald-lab-proxy';
+const proxyTable = 'herald-lab-proxy';
 /** The bit kube-proxy marks packets with that must leave with the node's own address. */
 const masqueradeBit = 0x4000;
 /** Any number, but always the same one: clients find the same endpoint again when the rules are written anew. */
@@ -74,13 +74,15 @@ function chain(name: string, ...lines: readonly string[]): readonly string[] {
   return [`  chain ${name} {`, ...lines.map(line => `    ${line}`), '  }'];
 }
 
-const lookups = families.flatMap(family => [
-  `${words[family].ip} daddr . meta l4proto . th dport vmap @${family}-services`,
-  `${words[family].ip} daddr != ${words[family].loopback} fib daddr type local meta l4proto . th dport vmap @${family}-node-ports`,
-]);
-const refusals = families.map(
-  family => `${words[family].ip} daddr . meta l4proto . th dport vmap @${family}-no-endpoints`,
-);
+const destination = (family: Family) => `${words[family].ip} daddr . meta l4proto . th dport`;
+const lookups = families.flatMap(family => {
+  const { ip, loopback } = words[family];
+  return [
+    `${destination(family)} vmap @${family}-services`,
+    `${ip} daddr != ${loopback} fib daddr type local meta l4proto . th dport vmap @${family}-node-ports`,
+  ];
+});
+const refusals = families.map(family => `${destination(family)} vmap @${family}-no-endpoints`);
 
 /** What does not depend on what there is. */
 const frame = [

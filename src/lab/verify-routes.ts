@@ -24,7 +24,7 @@ export async function checkRoutes(
     const table = await kept(tables, router, () => tableOf(router));
     const { member } = session;
     const { routes } = await kept(sent, member, async () => (await member.ask('/bgp/routes?table=out')) as RoutesJson);
-    const told = [...new Set(routes.filter(each => each.peer === session.peer).map(each => each.prefix))];
+    const told = [...new Set(routes.filter(each => each.peer === session.peer).map(each => each.prefix))].sort();
     const names = [neighbor.name, neighbor.remote];
     const missing = told.filter(prefix => !names.some(name => table.get(prefix)?.has(name)));
     checks.push({

@@ -2,7 +2,11 @@
  * Checks what a person would look at in a lab that stands: sessions established on both sides, routes that were sent
  * present at who they were sent to, addresses that answer wherever a way leads to them.
  */
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { askSocket } from './agents-socket.ts';
+import type { ControllerStatus } from './cluster-controller.ts';
+import { LabFolder } from './cluster-facts.ts';
 import { folderOf, type LabState } from './lab-state.ts';
 import { placesOf } from './place.ts';
 import { checkSessions, heraldSessions, routersOf } from './verify-bgp.ts';
@@ -51,10 +55,23 @@ async function look({ topology, cluster }: LabState): Promise<Report> {
   const owners = await addressOwners(places);
   const checks = [
     ...gone,
+    ...(await checkController(folder)),
     ...herald.checks,
     ...checkSessions(herald.sessions, routers, owners),
     ...(await checkRoutes(herald.sessions, routers)),
     ...(await checkAddresses({ folder, places, owners, routers, members: herald.members })),
   ];
   return { checks, ok: checks.every(({ ok }) => ok) };
+}
+
+/** Where there is a cluster's part, its controller has nothing to complain of. */
+async function checkController(folder: string): Promise<readonly Check[]> {
+  if (!existsSync(LabFolder.facts(folder))) return [];
+  const about = { what: 'process', from: 'cluster', to: 'the controller', ok: false } as const;
+  try {
+    const { problems } = (await askSocket(LabFolder.socket(folder, 'controller'), '/status')) as ControllerStatus;
+    return problems.map(seen => ({ ...about, seen }));
+  } catch (error) {
+    return [{ ...about, seen: error instanceof Error ? error.message : String(error) }];
+  }
 }
