@@ -95,6 +95,12 @@ export interface EtcdOptions {
   readonly flags?: readonly string[];
 }
 
+/** Ended with this process, however that ends but by SIGKILL. */
+const live = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of live) child.kill('SIGKILL');
+});
+
 export class Etcd {
   readonly folder = mkdtempSync(join(tmpdir(), 'hrld-etcd-'));
   readonly #options: EtcdOptions;
@@ -179,6 +185,7 @@ export class Etcd {
     const log = openSync(join(this.folder, 'log'), 'a');
     this.#child = spawn(command, rest, { stdio: ['ignore', log, log] });
     closeSync(log);
+    live.add(this.#child);
     await eventually('etcd answers', () => this.ctl('endpoint', 'status') !== '', {
       detail: () => readFileSync(join(this.folder, 'log'), 'utf8').slice(-3000),
       hopeless: () => this.#child?.exitCode !== null,
@@ -244,6 +251,7 @@ export class Etcd {
   async kill(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
+    if (child !== undefined) live.delete(child);
     if (child === undefined || child.exitCode !== null) return;
     const ended = new Promise(resolve => child.once('exit', resolve));
     child.kill('SIGCONT');
