@@ -1,5 +1,6 @@
 /** Links between places: veth pairs, bridges, and the flat network that every container's eth0 is on. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
@@ -82,7 +83,9 @@ export class FlatNetwork {
   }
 
   static async open(spec: { readonly lab: string; readonly name: string; readonly subnets: readonly string[] }) {
-    const subnets = spec.subnets.flatMap(subnet => Prefix.parse(subnet) ?? []);
+    const families = existsSync('/proc/net/if_inet6') ? ['ipv4', 'ipv6'] : ['ipv4'];
+    const all = spec.subnets.flatMap(subnet => Prefix.parse(subnet) ?? []);
+    const subnets = all.filter(subnet => families.includes(subnet.address.family));
     const place = await openPlace({ lab: spec.lab, name: spec.name, about: { role: 'network' } });
     const gateways = subnets.map(subnet => addressOf(subnet, 1n));
     await makeBridge(
