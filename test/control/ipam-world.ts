@@ -8,11 +8,20 @@ import { type IpamSettings, ipamDefaults } from '../../src/control/ipam-claims.t
 import type { IpamEvent } from '../../src/control/ipam-status.ts';
 import { applyStatement, type Managers, mergedStatus } from '../../src/directory/status.ts';
 import { IpAddress } from '../../src/net/ip.ts';
-import { IpamTarget } from '../../src/runtime/ipam-target.ts';
-import type { Store } from '../../src/runtime/ports.ts';
+import { IpamPoolTarget, IpamTarget } from '../../src/runtime/ipam-target.ts';
+import type { Clock, Store, Target } from '../../src/runtime/ports.ts';
 
 type Raw = Record<string, unknown>;
 const day = '2024-01-01T00:00:00Z';
+/** Whenever somebody looks it is long after. */
+let lookedMs = 0;
+const unhurried: Clock = {
+  nowMs: () => (lookedMs += 3_600_000),
+  wallMs: () => 0,
+  after: () => {
+    throw new Error('nothing is to wait');
+  },
+};
 
 export interface PoolOptions {
   readonly createdMs?: number;
@@ -91,7 +100,7 @@ export class IpamWorld {
   readonly #managers = new Map<string, Managers>();
   readonly events: IpamEvent[] = [];
   #control: IpamControl;
-  #target: IpamTarget;
+  #targets: readonly Target<IpamDesired>[];
   last: IpamDesired | undefined;
   /** Calls of applyStatus, and those that changed something. */
   calls = 0;
@@ -101,10 +110,10 @@ export class IpamWorld {
 
   constructor(settings: Partial<IpamSettings> = {}) {
     this.#settings = { ...ipamDefaults, ...settings };
-    [this.#control, this.#target] = this.#start();
+    [this.#control, this.#targets] = this.#start();
   }
 
-  #start(): [IpamControl, IpamTarget] {
+  #start(): [IpamControl, readonly Target<IpamDesired>[]] {
     const unused = () => {
       throw new Error('not for statuses');
     };
@@ -119,12 +128,13 @@ export class IpamWorld {
       ...{ campaign: unused, start: unused, subscribe: unused, read: unused },
       ...{ put: unused, remove: unused, close: unused },
     };
-    return [new IpamControl(this.#settings), new IpamTarget(store, 'herald-ipam')];
+    const targets = [new IpamTarget(store, 'herald-ipam'), new IpamPoolTarget(store, 'herald-ipam', unhurried)];
+    return [new IpamControl(this.#settings), targets];
   }
 
   /** The process ends and starts anew: nothing is left but the objects. */
   restart(): this {
-    [this.#control, this.#target] = this.#start();
+    [this.#control, this.#targets] = this.#start();
     return this;
   }
 
@@ -191,7 +201,7 @@ export class IpamWorld {
 
   async pass(): Promise<void> {
     this.last = this.#control.reconcile(this.#builder.snapshot());
-    await this.#target.apply(this.last, new AbortController().signal);
+    for (const target of this.#targets) await target.apply(this.last, new AbortController().signal);
   }
 
   /** Addresses in the Service's status. */
