@@ -102,7 +102,6 @@ export interface ClusterNode {
 /** Why a file is refused. */
 export type LabReason =
   | 'not-yaml'
-  | 'unset-variable'
   | 'unknown-field'
   | 'bad-value'
   | 'missing-field'
