@@ -145,6 +145,8 @@ describe('bad peers', () => {
     let round = 0;
     for (; pendingFor(hub, BAD) === 0 && round < 20; round++) {
       hub.announce(many.map((prefix, i) => ({ prefix, med: i + round, nextHop: address(nextHop) })));
+      // It only does not read: it is there.
+      bad.sendKeepalive();
       const count = many.length * (round + 1);
       await eventually('the good one hears it all', () => good.peer(HUB).messages.received.update > count, {
         limitMs: 15_000,
