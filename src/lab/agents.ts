@@ -6,8 +6,8 @@ import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { ControlPlaneStatus } from '../runtime/control-plane.ts';
+import { programEnv, programPath } from './agents-program.ts';
 import { askSocket } from './agents-socket.ts';
 import { LabFolder } from './cluster-facts.ts';
 import type { LabParts } from './lab-parts.ts';
@@ -34,7 +34,11 @@ export const memberName = { operator: 'operator', agent: (node: string) => `agen
 export async function startMembers(parts: LabParts, nodes: readonly Place[]): Promise<readonly Member[]> {
   const { folder } = parts;
   // A lab's objects are few: what parsing leaves behind dies young (bin/herald).
-  const env = { NODE_COMPILE_CACHE: compileCache(folder), NODE_OPTIONS: '--max-semi-space-size=2' };
+  const env = {
+    ...programEnv(),
+    NODE_COMPILE_CACHE: compileCache(folder),
+    NODE_OPTIONS: '--max-semi-space-size=2',
+  };
   const shared = ['--manifests', LabFolder.manifests(folder), '--state', LabFolder.state(folder)];
   const started: Member[] = [];
   const start = async (name: string, place: Place, words: readonly string[]) => {
@@ -59,8 +63,13 @@ export async function startMembers(parts: LabParts, nodes: readonly Place[]): Pr
 
 /** So that `herald bgp summary`, typed in a node, asks the node's own agent. */
 async function makeAtHome(place: Place, socket: string): Promise<void> {
-  const script = 'ln -sf "$1" /usr/local/bin/herald; mkdir -p "$2"; ln -sf "$3" "$2/herald.sock"';
-  await place.run(['sh', '-c', script, 'sh', programPath(), '/var/lib/herald', socket]);
+  const script = `
+printf '#!/bin/sh\\nPATH=%s exec %s "$@"\\n' "$1" "$2" > /usr/local/bin/herald
+chmod 755 /usr/local/bin/herald
+mkdir -p "$3"
+ln -sf "$4" "$3/herald.sock"`;
+  const { PATH = '' } = programEnv();
+  await place.run(['sh', '-c', script, 'sh', PATH, programPath(), '/var/lib/herald', socket]);
 }
 
 /** Nodes with Herald's image that say themselves what it is to do. */
@@ -98,15 +107,6 @@ export function lastLine(log: string): string {
   } catch {
     return 'it said nothing';
   }
-}
-
-/** The program that this is part of, from a checkout or a package. */
-export function programPath(): string {
-  for (const up of ['../../bin/herald', '../bin/herald']) {
-    const path = fileURLToPath(new URL(up, import.meta.url));
-    if (existsSync(path)) return path;
-  }
-  throw new Error('bin/herald is not where it belongs');
 }
 
 /**

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { programBinds } from './agents-program.ts';
 import { hostNode, managementNode } from './clab-links.ts';
 import { startCluster } from './cluster.ts';
 import { folderOf, type LabState, writeLab } from './lab-state.ts';
@@ -65,7 +66,10 @@ async function openOne({ state }: LabWork, planned: PlannedPlace, places: Readon
     name,
     hostName,
     ...(network !== undefined && { network }),
-    binds: (node?.binds ?? []).map(bind => ({ ...bind, from: sourceOf(bind, topology.name, topology.file) })),
+    binds: [
+      ...programBinds(),
+      ...(node?.binds ?? []).map(bind => ({ ...bind, from: sourceOf(bind, topology.name, topology.file) })),
+    ],
     env: node?.env ?? {},
     // A node of kind's forwards both families: it is one in a cluster.
     sysctls: node?.sysctls ?? { 'net.ipv6.conf.all.forwarding': '1' },

@@ -1,7 +1,8 @@
 /** BGP sessions of a lab as both of their ends see them: Herald by its socket, FRR by vtysh. */
 import { join } from 'node:path';
 import type { SummaryJson } from '../runtime/speaker-views.ts';
-import { memberName, programPath } from './agents.ts';
+import { memberName } from './agents.ts';
+import { programPath } from './agents-program.ts';
 import { askSocket } from './agents-socket.ts';
 import { LabFolder } from './cluster-facts.ts';
 import { textAt } from './cluster-raw.ts';
