@@ -54,12 +54,12 @@ export async function startCluster(parts: LabParts): Promise<readonly string[]> 
 
 /** With file and line, as `herald check` says it. */
 function faultsOf({ manifests, say }: LabParts): readonly string[] {
-  return checkManifests(manifests).findings.flatMap(({ file, line, severity, code, message, fix }) => {
-    const text = `${file}${line === undefined ? '' : `:${line}`}: ${message}`;
-    if (severity === 'error' && !notManifests.includes(code)) return [`${text}; ${fix}`];
-    if (severity === 'error') say(`${text}: passed over`);
-    return [];
-  });
+  const errors = checkManifests(manifests).findings.filter(({ severity }) => severity === 'error');
+  const others = errors.filter(({ code }) => notManifests.includes(code));
+  for (const file of new Set(others.map(each => each.file))) say(`${file}: holds no manifest, passed over`);
+  return errors
+    .filter(each => !others.includes(each))
+    .map(({ file, line, message, fix }) => `${file}${line === undefined ? '' : `:${line}`}: ${message}; ${fix}`);
 }
 
 /** What the files say now. */
