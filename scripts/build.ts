@@ -44,7 +44,7 @@ await bundle.write({
 });
 await bundle.close();
 
-for (const file of ['bin/herald', 'README.md', 'crds', 'examples']) {
+for (const file of ['bin/herald', 'README.md', 'crds', 'docs', 'examples']) {
   if (existsSync(root + file)) cpSync(root + file, `${stage}/${file}`, { recursive: true });
 }
 chmodSync(`${stage}/bin/herald`, 0o755);

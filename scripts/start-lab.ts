@@ -105,7 +105,7 @@ function remove(): void {
   if (
     (JSON.parse(herald('lab', 'ls', '-o', 'json') || '[]') as { name: string }[]).some(({ name }) => name === labName)
   )
-    process.stdout.write(herald('lab', 'down', labName));
+    process.stdout.write(`\n$ bin/herald lab down\n${herald('lab', 'down', labName)}`);
 }
 
 /** To its end, whatever signals come meanwhile. */

@@ -119,10 +119,8 @@ interface Begun {
 
 /** As it is typed where there is no other lab. */
 function shown(words: readonly string[]): string {
-  return words
-    .map(quoted)
-    .join(' ')
-    .replace(/^lab exec --lab \S+/, 'lab exec');
+  const line = words.map(quoted).join(' ');
+  return line.replace(/^lab exec --lab \S+/, 'lab exec').replace(/^(lab (?:verify|down)) \S+$/, '$1');
 }
 
 function quoted(word: string): string {

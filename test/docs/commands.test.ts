@@ -1,0 +1,139 @@
+/**
+ * What the documents tell people to type does what it should: every command that needs no network of its own is run;
+ * those of the lab are what `npm start` runs, which is run where there can be a lab; the rest is listed, with what it
+ * needs. A command that is in none of these is an error.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { labMissing } from '../../scripts/start-lab.ts';
+import { commands } from '../../src/cli/commands.ts';
+import { root } from '../support/run-herald.ts';
+
+const pages = [
+  'README.md',
+  ...readdirSync(`${root}docs`).flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+  ...readdirSync(`${root}examples`).map(name => `examples/${name}/README.md`),
+];
+const text = (page: string) => readFileSync(root + page, 'utf8');
+
+/** Indented by four, outside of lists: what is typed. Comments are cut off. */
+const blocks = pages.flatMap(page =>
+  [...text(page).matchAll(/^ {4}(\S.*)$/gm)].map(([, line = '']) => ({
+    page,
+    line: line.replace(/\s{2,}#.*$/, '').trim(),
+  })),
+);
+const spans = pages.flatMap(page =>
+  [...text(page).matchAll(/`([^`\n]+(?:\n[^`\n]+)?)`/g)].map(([, line = '']) => ({
+    page,
+    line: line.replace('\n', ' '),
+  })),
+);
+const typed = [
+  ...blocks.filter(({ line }) => !line.startsWith('net ←')),
+  // In the text of examples: what to try.
+  ...spans.filter(({ page, line }) => page.startsWith('examples/') && /^(bin\/)?herald /.test(line)),
+].map(each => ({ ...each, line: each.line.replace(/^bin\/herald/, 'herald') }));
+
+/** What it needs that a test has not, by its first words. */
+const elsewhere: Readonly<Record<string, string>> = {
+  'npm start': 'is run below, with --once',
+  'npm test': 'is what runs this',
+  'npm run build': 'test/package.test.ts runs it',
+  podman: 'a container engine and a registry',
+  kubectl: 'a cluster',
+};
+/** Run by `npm start`, below. */
+const isOfLab = (line: string) => /^herald lab (up|exec|verify|down|ls)\b/.test(line);
+/** Goes on until it is ended. */
+const isServing = (line: string) => /^herald run /.test(line) && !line.includes('--once');
+const needed = (line: string) => Object.keys(elsewhere).find(each => line.startsWith(each));
+const runnable = [
+  ...new Set(
+    typed.map(({ line }) => line).filter(line => line.startsWith('herald ') && !isOfLab(line) && !isServing(line)),
+  ),
+];
+
+const state = mkdtempSync(join(tmpdir(), 'herald-docs-'));
+afterAll(() => rmSync(state, { recursive: true, force: true }));
+
+function run(command: string, words: readonly string[]): Promise<{ status: number | null; out: string; err: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', chunk => {
+      out += chunk;
+    });
+    child.stderr.on('data', chunk => {
+      err += chunk;
+    });
+    child.once('error', reject);
+    child.once('close', status => resolve({ status, out, err }));
+  });
+}
+
+describe('commands in the documents', () => {
+  it('each is run here, by `npm start`, or listed with what it needs', () => {
+    const unknown = typed.filter(
+      ({ line }) => !runnable.includes(line) && !isOfLab(line) && !isServing(line) && needed(line) === undefined,
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it.each(runnable)('%s', async line => {
+    // What is piped into kubectl is printed.
+    const [own = ''] = line.split(' | ');
+    const words = own.replace('herald', `${root}bin/herald`).replaceAll('/tmp/herald', `${state}/state`);
+    const { status, err } = await run('sh', ['-c', words]);
+    expect([words, status, err]).toEqual([words, 0, '']);
+  });
+
+  it('every `herald …` in a sentence is a command', () => {
+    const names = Object.keys(commands);
+    const said = spans.filter(({ line }) => /^herald [a-z]/.test(line));
+    // Or the first word of several.
+    const isOne = (line: string, name: string) =>
+      `${line} `.startsWith(`herald ${name} `) || `herald ${name}`.startsWith(`${line} `);
+    const unknown = said.filter(({ line }) => !names.some(name => isOne(line, name)));
+    expect(unknown).toEqual([]);
+  });
+
+  it('every --flag in a sentence is one of a command', () => {
+    const flags = readFileSync(`${root}docs/flags.md`, 'utf8');
+    const others = ['--set', '--once', '--help'];
+    const said = spans.filter(({ page, line }) => page !== 'docs/flags.md' && line.startsWith('--'));
+    const unknown = said.filter(({ line }) => {
+      const flag = line.split(/[ =]/)[0] ?? '';
+      return !others.includes(flag) && !flag.endsWith('-…') && !flags.includes(`\`${flag}`);
+    });
+    expect(unknown).toEqual([]);
+  });
+
+  it('every link leads to a file', () => {
+    const links = pages.flatMap(page =>
+      [...text(page).matchAll(/\]\(([^)#:]+)\)/g)].map(([, to = '']) => ({ page, to })),
+    );
+    expect(links.filter(({ page, to }) => !existsSync(join(root, dirname(page), to)))).toEqual([]);
+  });
+});
+
+const missing = labMissing();
+describe.skipIf(missing.length > 0)(
+  `npm start${missing.length > 0 ? `: skipped, needs ${missing.join(', ')}` : ''}`,
+  () => {
+    it('-- --once: every check holds, every command of the lab in the documents is among those it shows', async () => {
+      const { status, out, err } = await run(process.execPath, ['scripts/start.ts', '--once']);
+      expect([out.split('\n').filter(line => line.includes('✗')), err, status]).toEqual([[], '', 0]);
+      // With the address of another Service, or from another node, it is the same command.
+      const kinds = (lines: readonly string[]) =>
+        new Set(lines.map(line => /herald lab (?:exec \S+ \S+|up .*|\S+)/.exec(line)?.[0].replace(/exec \S+/, 'exec')));
+      const shown = kinds(out.split('\n').filter(line => line.includes('$ bin/herald lab')));
+      const asked = kinds(typed.map(({ line }) => line).filter(line => isOfLab(line)));
+      expect([...asked].filter(each => !shown.has(each))).toEqual([]);
+      expect((await run(`${root}bin/herald`, ['lab', 'ls', 'herald'])).status).toBe(1);
+    }, 600_000);
+  },
+);
