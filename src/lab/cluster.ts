@@ -35,15 +35,15 @@ export async function startCluster(parts: LabParts): Promise<readonly string[]> 
   const described = readObjects(LabFolder.user(folder)).filter(each => isKind(each, '', 'Node'));
   const facts = await gatherFacts(parts, described);
   const nodes = nodePlaces(parts, facts, described);
-  const hasOwnCommands = parts.topology.nodes.some(({ role, cmd }) => role === 'herald' && cmd !== '');
-  if (nodes.length === 0 && !hasOwnCommands) {
+  const own = parts.topology.nodes.filter(({ role, cmd }) => role === 'herald' && cmd !== '');
+  if (nodes.length === 0 && own.length === 0) {
     if (parts.manifests.length > 0) problems.push('there are manifests, but no node of the lab is a cluster’s');
     return problems;
   }
   for (const each of ['log', 'sockets', 'state', 'manifests']) mkdirSync(join(folder, each), { recursive: true });
   if (nodes.length > 0 && !isInPath('nft')) problems.push('nftables is not installed (package nftables)');
   writeFacts(facts);
-  say(`starting the cluster's controller, Herald's operator and ${nodes.length} agents`);
+  say(`starting the cluster's controller, and Herald on ${nodes.length + own.length} nodes`);
   const controller = startController(parts.name, folder);
   const members = await startMembers(parts, nodes);
   problems.push(...(await membersReady(members)));
@@ -56,7 +56,8 @@ export async function startCluster(parts: LabParts): Promise<readonly string[]> 
 function faultsOf({ manifests, say }: LabParts): readonly string[] {
   const errors = checkManifests(manifests).findings.filter(({ severity }) => severity === 'error');
   const others = errors.filter(({ code }) => notManifests.includes(code));
-  for (const file of new Set(others.map(each => each.file))) say(`${file}: holds no manifest, passed over`);
+  for (const file of new Set(others.map(each => each.file)))
+    say(`${file}: something in it is no manifest, passed over`);
   return errors
     .filter(each => !others.includes(each))
     .map(({ file, line, message, fix }) => `${file}${line === undefined ? '' : `:${line}`}: ${message}; ${fix}`);

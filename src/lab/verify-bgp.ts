@@ -14,6 +14,8 @@ import type { Check } from './verify.ts';
 /** A node where Herald's agent runs, and how it is asked. */
 export interface AgentMember {
   readonly place: Place;
+  /** Started by its node's own command: the lab's operator is not its. */
+  readonly isApart: boolean;
   ask(path: AgentPath): Promise<unknown>;
 }
 type AgentPath = '/bgp/summary' | '/bgp/routes?table=out' | '/announced';
@@ -56,7 +58,7 @@ function membersOf(folder: string, places: readonly Place[], topology: Topology)
     const words = shellWords(node?.role === 'herald' ? node.cmd : '');
     const socket = LabFolder.socket(folder, memberName.agent(place.name));
     const ask = (path: AgentPath) => (words.length === 0 ? askSocket(socket, path) : askInside(place, words, path));
-    return [{ place, ask }];
+    return [{ place, isApart: words.length > 0, ask }];
   });
 }
 

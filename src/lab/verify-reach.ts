@@ -137,7 +137,7 @@ interface AllocatedRow {
 
 /** What the operator has given; a failed check for each Service that lacks what it asks for. */
 async function servedByOperator({ folder, members }: Surroundings) {
-  if (members.length === 0) return { rows: [], checks: [] };
+  if (members.every(({ isApart }) => isApart)) return { rows: [], checks: [] };
   try {
     const rows = (await askSocket(LabFolder.socket(folder, memberName.operator), '/allocated')) as AllocatedRow[];
     const checks = rows.map(({ service, addresses, lacking }): Check => {
