@@ -1,14 +1,14 @@
 /** The lab of `npm start`: brought up, shown step by step, kept until Ctrl-C, and removed whatever happens. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Show } from './start-show.ts';
 import { labName, steps } from './start-steps.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const topology = 'examples/lab/topology.clab.yml';
-/** Who started it: a lab whose starter is gone is left over. */
-const starterFile = `/run/herald-lab/${labName}/started-by`;
+/** Who started it, from before there is a lab until after it is gone: one whose starter has ended is left over. */
+const starterFile = '/run/herald-start.pid';
 
 /** Programs that the lab and its steps are made with, and Debian's packages of them. */
 const programs: Readonly<Record<string, string>> = {
@@ -40,12 +40,13 @@ export async function startLab({ once }: { readonly once: boolean }): Promise<nu
     console.error(`a lab ${labName} stands already; end it with: bin/herald lab down ${labName}`);
     return 1;
   }
+  writeFileSync(starterFile, String(process.pid));
   try {
     show.step('The lab: two routers, three nodes, two clients');
     const up = await show.herald('lab', 'up', topology, '--manifests', 'examples/lab/manifests');
     show.check('everything stands', up.status === 0);
-    writeFileSync(starterFile, String(process.pid));
-    for (const step of steps) await step(show);
+    // What is named above would be waited for in vain.
+    if (up.status === 0) for (const step of steps) await step(show);
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
     const { failed, checks } = show;
     show.say(`\n${checks - failed.length} of ${checks} checks hold, after ${seconds} s`);
@@ -60,24 +61,30 @@ export async function startLab({ once }: { readonly once: boolean }): Promise<nu
   }
 }
 
-/** A lab of a run that was killed is removed at once. */
+/** By somebody else; a lab of a run that was killed is removed at once. */
 function isTaken(): boolean {
-  const listed = JSON.parse(herald('lab', 'ls', '-o', 'json') || '[]') as { name: string; state: string }[];
-  const found = listed.find(({ name }) => name === labName);
-  if (found === undefined) return false;
-  if (found.state === 'standing' && !wasKilled()) return true;
+  const starter = starterState();
+  if (starter === 'runs') return true;
+  if (!stands()) return false;
+  if (starter === 'nobody') return true;
   console.log('removing what a former run left');
   herald('lab', 'down', labName);
   return false;
 }
 
-function wasKilled(): boolean {
+function stands(): boolean {
+  const listed = JSON.parse(herald('lab', 'ls', '-o', 'json') || '[]') as { name: string }[];
+  return listed.some(({ name }) => name === labName);
+}
+
+function starterState(): 'nobody' | 'runs' | 'ended' {
+  if (!existsSync(starterFile)) return 'nobody';
   try {
-    process.kill(Number(readFileSync(starterFile, 'utf8')), 0);
-    return false;
-  } catch (error) {
-    // Without the file somebody else brought it up.
-    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+    const words = readFileSync(`/proc/${Number(readFileSync(starterFile, 'utf8'))}/cmdline`, 'utf8');
+    // Another process may have the number now.
+    return words.includes('start.ts') ? 'runs' : 'ended';
+  } catch {
+    return 'ended';
   }
 }
 
@@ -102,10 +109,8 @@ Edit examples/lab/manifests: the lab follows.`);
 }
 
 function remove(): void {
-  if (
-    (JSON.parse(herald('lab', 'ls', '-o', 'json') || '[]') as { name: string }[]).some(({ name }) => name === labName)
-  )
-    process.stdout.write(`\n$ bin/herald lab down\n${herald('lab', 'down', labName)}`);
+  if (stands()) process.stdout.write(`\n$ bin/herald lab down\n${herald('lab', 'down', labName)}`);
+  rmSync(starterFile, { force: true });
 }
 
 /** To its end, whatever signals come meanwhile. */
