@@ -79,8 +79,8 @@ export class WebServers {
   }
 
   #echo(pod: PodServer, port: number): Promise<{ close(): void }> {
-    // Every address: none is looked up, so that the socket is made before `bind` returns.
-    const socket: Socket = createSocket({ type: 'udp6', lookup: (_, __, done) => done(null, '::', 6) });
+    // Addresses are looked up at once, so that the socket is there, and bound, before `bind` returns.
+    const socket: Socket = createSocket({ type: 'udp6', lookup: (address, _, done) => done(null, address, 6) });
     socket.on('message', (_, from) => socket.send(sayWho(pod, from.address), from.port, from.address));
     return new Promise((resolve, reject) => {
       socket.once('error', reject);
