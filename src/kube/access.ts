@@ -26,6 +26,8 @@ export interface Interest {
   readonly metadataOnly?: true;
   /** Objects of other names are passed over unread. */
   readonly prefixes?: readonly string[];
+  /** A snapshot shows all of a list or nothing of it: every one is a prefix of all writes to the kind. */
+  readonly whole?: true;
 }
 
 type Scope = (place: Place) => Omit<Interest, 'kind'>;
@@ -47,9 +49,12 @@ const secrets: Scope = ({ secretsNamespace }) => ({
 /** The operator says when a Secret is missing; passwords are none of its business. */
 const secretNames: Scope = place => ({ ...secrets(place), metadataOnly: true });
 
-/** Who owns which address, and who is alive. Other people's leases beside them change every other second. */
+/**
+ * Who owns which address, and who is alive: one says nothing without the other, so that a half of a list would mislead.
+ * Other people's leases beside them change every other second.
+ */
 const leasePrefixes = ['herald-', 'cilium-l2announce-'] as const;
-const leases: Scope = ({ namespace }) => ({ namespace, prefixes: leasePrefixes });
+const leases: Scope = ({ namespace }) => ({ namespace, prefixes: leasePrefixes, whole: true });
 
 /** Backends of headless Services are nobody's here: such a Service has no address of its own. */
 const slices: Scope = () => ({ labelSelector: '!service.kubernetes.io/headless' });

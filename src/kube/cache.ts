@@ -43,6 +43,7 @@ export class Cache {
   readonly #changed: () => void;
   #snapshot: Snapshot = this.#builder.snapshot();
   #isDirty = false;
+  #isHeld = false;
 
   /** `keepsTold`: kinds whose statuses this process states. `changed` is called when there is a new snapshot. */
   constructor(keepsTold: ReadonlySet<KindName>, changed: () => void) {
@@ -61,6 +62,17 @@ export class Cache {
     if (this.snapshot().isPartial === isPartial) return;
     this.#builder.partial(isPartial);
     this.#touch();
+  }
+
+  /** Nobody is told of what `work` puts and deletes before all of it is done. */
+  together(work: () => void): void {
+    this.#isHeld = true;
+    try {
+      work();
+    } finally {
+      this.#isHeld = false;
+      if (this.#isDirty) this.#changed();
+    }
   }
 
   /** What is known of an object, by a watch or from our own write, whichever is newer. */
@@ -167,7 +179,7 @@ export class Cache {
   #touch(): void {
     if (this.#isDirty) return;
     this.#isDirty = true;
-    this.#changed();
+    if (!this.#isHeld) this.#changed();
   }
 }
 

@@ -46,6 +46,8 @@ export interface ReflectorOptions {
   /** Only who the objects are is fetched. */
   readonly metadataOnly?: boolean | undefined;
   readonly sink: Sink;
+  /** Given, a list is kept until it is whole, and then goes to the sink in one call of this: nobody sees half of one. */
+  readonly together?: ((work: () => void) => void) | undefined;
   /** Told when the state becomes another one. */
   readonly moved: (state: ReflectorState) => void;
   /** Tells about a kind that is not found; without it that is a failure like another. */
@@ -170,6 +172,8 @@ export class Reflector {
     const isFirst = before.at === 'starting' || (before.at === 'broken' && before.isFirst);
     const sinceMs = 'sinceMs' in before ? before.sinceMs : this.#options.clock.nowMs();
     const refusals = error instanceof ApiError ? (before.at === 'broken' ? before.refusals : 0) + 1 : 0;
+    // Who answers, if only to refuse, is back: how long he was away says nothing about how long he will refuse.
+    if (refusals === 1) this.#failures = 0;
     this.#move({ at: 'broken', sinceMs, refusals, error, isFirst });
   }
 
@@ -198,7 +202,8 @@ export class Reflector {
   }
 
   async #listPages(): Promise<void> {
-    const { api, sink } = this.#options;
+    const { api } = this.#options;
+    const sink = this.#listSink();
     const keys = new Set<string>();
     let next: string | undefined;
     let version = '';
@@ -209,7 +214,10 @@ export class Reflector {
         readonly items?: unknown;
         readonly metadata?: Readonly<Record<string, unknown>>;
       };
-      for (const item of Array.isArray(items) ? items : []) this.#take(item as RawObject, keys);
+      for (const item of (Array.isArray(items) ? items : []) as readonly RawObject[]) {
+        keys.add(keyOf(headOf(item)));
+        sink.put(this.resource, item);
+      }
       version = String(metadata?.['resourceVersion'] ?? '');
       next = typeof metadata?.['continue'] === 'string' ? metadata['continue'] : undefined;
     } while (next);
@@ -217,9 +225,10 @@ export class Reflector {
     this.#progress = { version, streams: this.#progress.streams === 'no' ? 'no' : 'yes' };
   }
 
-  #take(object: RawObject, keys?: Set<string>): void {
-    keys?.add(keyOf(headOf(object)));
-    this.#options.sink.put(this.resource, object);
+  /** For one list, and what comes after it. */
+  #listSink(): Sink {
+    const { sink, together } = this.#options;
+    return together === undefined ? sink : wholeLists(sink, together);
   }
 
   #accept(what: 'list' | 'watch') {
@@ -236,7 +245,8 @@ export class Reflector {
       version === undefined
         ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
         : { resourceVersion: version };
-    const stream = new EventStream(this.#options.sink, this.resource, version, () => this.#move({ at: 'watching' }));
+    const sink = version === undefined ? this.#listSink() : this.#options.sink;
+    const stream = new EventStream(sink, this.resource, version, () => this.#move({ at: 'watching' }));
     const silence = new AbortController();
     let heardMs = clock.nowMs();
     let cancel = () => {};
@@ -263,6 +273,23 @@ export class Reflector {
       if (stream.version !== undefined) this.#progress = { ...this.#progress, version: stream.version };
     }
   }
+}
+
+function wholeLists(sink: Sink, together: (work: () => void) => void): Sink {
+  let held: (() => void)[] | undefined = [];
+  const say = (work: () => void) => void (held === undefined ? work() : held.push(work));
+  return {
+    put: (resource, object) => say(() => sink.put(resource, object)),
+    delete: (resource, object) => say(() => sink.delete(resource, object)),
+    keepOnly(keys) {
+      const list = held ?? [];
+      held = undefined;
+      together(() => {
+        for (const each of list) each();
+        sink.keepOnly(keys);
+      });
+    },
+  };
 }
 
 interface WatchEvent {

@@ -205,7 +205,7 @@ export class KubeStore implements Store {
     this.#settleStart?.reject(new Error('closed before the first snapshot stood'));
   }
 
-  #reflector({ kind, namespace, fieldSelector, labelSelector, prefixes, metadataOnly }: Interest): Reflector {
+  #reflector({ kind, namespace, fieldSelector, labelSelector, prefixes, metadataOnly, whole }: Interest): Reflector {
     const { clock, random } = this.#options;
     const { versions, plural, group, crd } = kinds[kind];
     const [first, ...others] = versions;
@@ -220,6 +220,7 @@ export class KubeStore implements Store {
       namespace,
       selectors: { fieldSelector, labelSelector },
       metadataOnly,
+      together: whole && (work => cache.together(work)),
       sink: {
         put: ({ apiVersion }: Resource, object) => {
           if (!isWanted(object) || cache.put(kind, apiVersion, object)) return;

@@ -79,6 +79,35 @@ describe.skipIf(missing !== undefined)(
       await wire.cut();
     });
 
+    it('starts over with Leases in one step: no snapshot shows a later write without an earlier one', async () => {
+      const wire = await Wire.to(world.server.port);
+      const store = await world.open({ credentials: wire.credentials(credentialsOf(world.server.admin)) });
+      // In a list the one written first comes last.
+      const [session, ownership] = ['herald-l2-session-n1', 'cilium-l2announce-default-a'];
+      const write = async (turn: string) => {
+        for (const name of [session, ownership])
+          await world.apply(leaseOf(turn, { kind: 'Lease', namespace: 'kube-system', name }));
+      };
+      const shown = () => {
+        const leases = store.snapshot().list('Lease');
+        return [session, ownership].map(name => leases.find(each => each.metadata.name === name)?.spec.holderIdentity);
+      };
+      await write('1');
+      await until('both', () => shown().join() === '1,1');
+      const seen: string[] = [];
+      const unsubscribe = store.subscribe(() => seen.push(shown().join()));
+      await wire.cut();
+      await write('2');
+      await world.server.compact();
+      await world.server.killApi();
+      await world.server.begin();
+      await wire.mend();
+      await until('what is there now', () => shown().join() === '2,2');
+      expect(seen).not.toContain('1,2');
+      unsubscribe();
+      await wire.cut();
+    });
+
     it('goes on from where a cut watch was, again and again', async () => {
       const wire = await Wire.to(world.server.port);
       const requests: string[] = [];
