@@ -46,7 +46,7 @@ export interface ReflectorOptions {
   /** Only who the objects are is fetched. */
   readonly metadataOnly?: boolean | undefined;
   readonly sink: Sink;
-  /** Given, a list is kept until it is whole, and then goes to the sink in one call of this: nobody sees half of one. */
+  /** Given, a list is kept until it is whole, and goes to the sink in one call of this: nobody sees half of one. */
   readonly together?: ((work: () => void) => void) | undefined;
   /** Told when the state becomes another one. */
   readonly moved: (state: ReflectorState) => void;

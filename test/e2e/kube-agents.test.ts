@@ -17,7 +17,7 @@ const missing = kubeMissing() ?? (daemon === undefined ? namespacesMissing() : `
 /** Generous: the machine may have a lot else to do. What must not be is tested exactly. */
 const gapMaxMs = 30_000;
 const awayMs = 15_000;
-/** A machine that stands still for seconds is a fault of its own; what must never be is tested from the beginning on. */
+/** A machine that stands still for seconds is a fault of its own; what must never be is tested from the beginning. */
 const retry = 2;
 /** After everything is as it ought to be: whoever came back too late to notice would move something now. */
 const watchMs = 1500;
