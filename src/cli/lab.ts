@@ -77,10 +77,22 @@ export const labExec: Command = {
     if (node === undefined || command.length === 0) throw new UsageError('lab exec what? NODE COMMAND…');
     const { file, words: all, env } = await orCommandError(entryOf(lab, node, command));
     // This process becomes the command: its output, its status and its signals are its own.
+    waitForReaders();
     process.execve?.(file, [file, ...all], { TERM: process.env['TERM'] ?? 'dumb', ...env });
     throw new CommandError('this Node cannot become another program');
   },
 };
+
+/**
+ * Streams that Node opened do not block, and that is theirs, not the process's: a command that does not expect it would
+ * lose what its reader is not quick enough for.
+ */
+function waitForReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    const { _handle: handle } = stream as { readonly _handle?: { setBlocking?(on: boolean): void } };
+    handle?.setBlocking?.(true);
+  }
+}
 
 export const labLs: Command = defineCommand({
   name: 'lab ls',
