@@ -5,9 +5,9 @@ import { commands } from '../src/cli/commands.ts';
 
 const head = `# Commands and flags
 
-Made by \`npm run docs\` out of the tables that parse the command line. Every command takes \`--help\`. Exit status: 0 all
-is well, 1 faults were found or the work failed, 2 the call was wrong. \`herald install --set KEY=VALUE\` takes the flags of
-\`operator\` and \`agent\`.
+Made by \`npm run docs\` out of the tables that parse the command line. Every command takes \`--help\`. Exit status: 0
+all is well, 1 faults were found or the work failed, 2 the call was wrong. \`herald install --set KEY=VALUE\` takes the
+flags of \`operator\` and \`agent\`.
 `;
 
 /** The command whose options others share. */
