@@ -166,6 +166,11 @@ export const events: Readonly<Record<string, Said>> = {
     means: 'something on the host answers, or refuses, beside Herald',
     fix: 'what the message says: usually an address on an interface, or a firewall rule',
   },
+  OverlappingPodCIDR: {
+    on: 'Node',
+    means: 'a PodCIDR of another cluster overlaps one that was here before; its route is not taken',
+    fix: 'give every cluster of the mesh pod ranges of its own; `herald mesh routes` shows both',
+  },
 };
 
 export const conditionReasons: Readonly<Record<ConditionReason, string>> = {

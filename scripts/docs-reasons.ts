@@ -8,8 +8,8 @@ import * as codes from './docs-codes.ts';
 const head = `# Conditions, events and codes
 
 Made by \`npm run docs\` out of the sources. Codes never change; sentences may. \`herald explain service
-NAMESPACE/NAME\` says which of them stands between a Service and its announcement, and \`herald announced\` lists all that
-is not announced, each with its code.
+NAMESPACE/NAME\` says which of them stands between a Service and its announcement, and \`herald announced\` lists all
+that is not announced, each with its code.
 `;
 
 const example = IpAddress.parse('203.0.113.7');
