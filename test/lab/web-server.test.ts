@@ -28,7 +28,7 @@ describe.skipIf(missing !== undefined)('web servers', { timeout: 60_000 }, () =>
     (await runWords(namespace.inside('bash', '-c', script), { folder: '/tmp', timeoutMs: 10_000 })).stdout.trim();
   const http = (namespace: Namespace, port: number) => said(namespace, `curl -s http://127.0.0.1:${port}/`);
 
-  it('answer in their own namespaces on the same port, over HTTP and UDP, and go when they are not wanted', async () => {
+  it('answer in their own namespaces on the same port, over HTTP and UDP, and go when not wanted', async () => {
     const [one, two] = [net.namespace('one'), net.namespace('two')];
     const home = readlinkSync('/proc/thread-self/ns/net');
     const first = server(one, 'default/one', [

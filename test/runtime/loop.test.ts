@@ -43,7 +43,7 @@ describe('the reconcile loop', () => {
     expect(loop.settled).toBe(true);
   });
 
-  it('answers a few changes at once, a flood of them in larger portions, and a few again after a quiet time', async () => {
+  it('answers a few changes at once, a flood in larger portions, and a few again after a quiet time', async () => {
     const flood = { coalesceMs: 1, quickPassesMax: 3, quickPassMs: 100, floodCoalesceMs: 50 };
     const { clock, loop } = start([], flood);
     const passesIn = async (ms: number) => {
