@@ -97,7 +97,7 @@ export class GroupClaims {
     this.#places = places;
     const lists = new Set(groups.map(({ candidates }) => candidates));
     this.#everybody = [...new Set([...lists].flat())].sort();
-    for (const name of this.#reasons.keys()) if (!this.#groups.has(name)) this.#say(name, undefined);
+    for (const name of this.#reasons.keys()) if (!this.#groups.has(name)) this.#reasons.delete(name);
   }
 
   /** Names of all groups and all Leases of ownership. */
@@ -125,15 +125,11 @@ export class GroupClaims {
 
   /** Looks at one group or Lease; `act`: whether writes may be wanted at all. */
   consider(name: string, nowMs: number, act: boolean, claimant: Claimant): void {
+    this.#waiting.delete(name);
     const reason = this.#consider(name, nowMs, act, claimant);
-    this.#say(name, reason);
-  }
-
-  #say(name: string, reason: OwnershipReason | undefined): void {
     if (reason === undefined) this.#reasons.delete(name);
     else this.#reasons.set(name, reason);
     if (reason === 'address-held') this.#waiting.add(name);
-    else this.#waiting.delete(name);
   }
 
   #consider(name: string, nowMs: number, act: boolean, claimant: Claimant): OwnershipReason | undefined {
@@ -221,6 +217,7 @@ export class GroupClaims {
     this.#freeSince.delete(name);
     const { seen, version, outdated } = this.#view.get(name);
     const wanted = this.#wanted(name, record, group);
+    if (wanted.some(text => this.#places.get(text)?.lease !== name)) this.#waiting.add(name);
     const holding = this.#holdings.get(name) ?? this.#begin(name, record, claimant);
     const certain = this.#certain(name, record);
     for (const text of holding.cleared) if (!certain.has(text)) holding.cleared.delete(text);

@@ -343,8 +343,9 @@ export class AddressOwnership implements Claimant {
     const act = this.#wasLive && this.#session.phase === 'running';
     const names = this.#all ? new Set([...this.#claims.names(), ...this.#changed]) : new Set(this.#changed);
     for (const [name, atMs] of this.#wakes) if (atMs <= this.#nowMs) names.add(name);
-    if (names.size > 0) for (const name of this.#claims.waiting) names.add(name);
-    for (const name of names) {
+    const { waiting } = this.#claims;
+    // Those that wait come last: what they wait for may be among the others.
+    for (const name of names.size === 0 ? names : [...names.difference(waiting), ...waiting]) {
       this.#wakes.delete(name);
       if (name.startsWith(Session.nameOf(''))) continue;
       this.#considering = name;

@@ -280,6 +280,16 @@ describe('letting go', () => {
     expect(node.reason()).toBe('not-eligible');
   });
 
+  it('an address kept for another group is let go of as soon as that group answers for it', () => {
+    const two = [address, placeOf(1).address].map(each => ({ address: each, links: [2] }));
+    const [first, second] = two.map(each => [each]);
+    const node = new Single().begin(group({ addresses: two }));
+    const left = group({ addresses: first ?? [], eligible: false });
+    node.tell({ kind: 'groups', groups: [left, group({ lease: leaseOf(1), addresses: second ?? [] })] });
+    expect([node.modes, node.reason(1)]).toEqual([['session'], 'owner']);
+    expect(node.store.leases.get(leaseOf(0))?.holder).toBe('');
+  });
+
   it('E18: who leaves falls silent, then ends its session, and only then has left', () => {
     const node = new Single().begin(group());
     const kinds = node.tell({ kind: 'leave' }).map(effect => effect.kind);
