@@ -29,6 +29,12 @@ type RowClearer = (link: number, address: Uint8Array) => void;
 const REALTIME_PRIORITY = 1;
 const PACE_MS = 20;
 const PACE_MAX = 1000;
+/**
+ * Questions come in bursts, as from all the clients of an address that moved, and waking a thread takes many times what
+ * an answer takes: after one for an address of ours it looks for the next so long before it sleeps. What others ask of
+ * others keeps nobody awake, so that this costs no more than such a time a question.
+ */
+const AWAKE_MS = 0.1;
 
 interface Socket {
   readonly fd: number;
@@ -48,6 +54,7 @@ class Answering {
   readonly #out = new Uint8Array(REPLY_OCTETS_MAX);
   readonly #told = new Set<string>();
   #toldSinceMs = 0;
+  #awakeUntilMs = 0;
   #pacedSinceMs = 0;
   #paced = 0;
   #isFlooded = false;
@@ -68,7 +75,8 @@ class Answering {
     const ready = new Int32Array(64);
     const rehearsal = new Rehearsal();
     while (!this.#reins.stopped) {
-      const count = this.#libc.epollWait(this.#epoll, ready, rehearsal.isOver ? WAIT_MAX_MS : 0);
+      const isWaiting = rehearsal.isOver && this.#libc.boottimeMs() >= this.#awakeUntilMs;
+      const count = this.#libc.epollWait(this.#epoll, ready, isWaiting ? WAIT_MAX_MS : 0);
       if (count === 0 && !rehearsal.isOver) {
         rehearsal.step();
         // A busy node makes others wait for a core; an answer must not. Without CAP_SYS_NICE it waits as well.
@@ -131,6 +139,7 @@ class Answering {
     const nowMs = this.#libc.boottimeMs();
     const result = respond(table, link, this.#frame, length, nowMs, this.#out);
     if (result > 0) {
+      this.#awakeUntilMs = nowMs + AWAKE_MS;
       if (this.#libc.send(fd, this.#out, result) !== 0) this.#counts[0] = (this.#counts[0] ?? 0) + 1;
     } else if (isHeard(result)) this.#tell(link, result);
     this.#pace(nowMs);
@@ -170,7 +179,6 @@ function isOurDestination(frame: Uint8Array, { mac }: RespondingLink): boolean {
 }
 
 const libc = await loadLibc();
-if (process.env.ND_SCHED === 'fifo') libc.realtime(1);
 const reins = new WorkerReins<ToNd, FromNd>(libc);
 const { rowsFd } = reins.data as NdWork;
 new Answering(libc, reins, rowsFd === undefined ? undefined : await rowClearer(rowsFd)).run();
