@@ -32,13 +32,17 @@ import { eventually } from '../test/support/wait.ts';
 const clusterCount = Number(process.argv[2] ?? 250);
 const nodeCount = Number(process.argv[3] ?? 100);
 const changeCount = 50;
+/** As bin/herald starts an agent. */
+const agentFlags = ['--max-semi-space-size=2'];
 const namespace = `hrld-${process.pid}-bench`;
 
 if (process.env['BENCH_MESH_INSIDE'] === undefined) {
   execFileSync('ip', ['netns', 'add', namespace]);
   try {
-    const words = ['netns', 'exec', namespace, process.execPath, '--expose-gc', fileURLToPath(import.meta.url)];
-    const env = { ...process.env, BENCH_MESH_INSIDE: '1' };
+    const profile = process.env['BENCH_MESH_NODE_FLAGS']?.split(' ') ?? [];
+    const flags = ['--expose-gc', ...agentFlags, ...profile];
+    const words = ['netns', 'exec', namespace, process.execPath, ...flags, fileURLToPath(import.meta.url)];
+    const env = { NODE_COMPILE_CACHE: `${tmpdir()}/node-compile-cache`, ...process.env, BENCH_MESH_INSIDE: '1' };
     const { status } = spawnSync('ip', [...words, String(clusterCount), String(nodeCount)], { stdio: 'inherit', env });
     process.exitCode = status ?? 1;
   } finally {
@@ -211,7 +215,9 @@ async function measure(etcd: Etcd, thread: NetlinkThread, folder: string): Promi
   const peak = process.memoryUsage.rss();
   globalThis.gc?.();
   const { heapUsed, external, heapTotal } = process.memoryUsage();
+  const cpuBefore = process.cpuUsage();
   const delays = await changes(etcd);
+  const changed = process.cpuUsage(cpuBefore);
   const sorted = delays.sort((a, b) => a - b);
   const ms = (value: number | undefined) => `${(value ?? Number.NaN).toFixed(1)} ms`;
   const mib = (octets: number) => `${Math.round(octets / 2 ** 20)} MiB`;
@@ -225,6 +231,9 @@ async function measure(etcd: Etcd, thread: NetlinkThread, folder: string): Promi
     `resident memory       ${mib(peak)} (${mib(before)} before), after collection ${mib(process.memoryUsage.rss())}`,
   );
   console.log(`one node changes: etcd → kernel  p50 ${ms(sorted[sorted.length >> 1])}, most ${ms(sorted.at(-1))}`);
+  console.log(
+    `of processor time a change, with writer and watcher  ${ms((changed.user + changed.system) / 1000 / changeCount)}`,
+  );
   peers.close();
   await plane.stop();
 }

@@ -39,6 +39,8 @@ interface HopState {
   readonly what: string;
   isThere: boolean;
   refused: KernelRefusal | undefined;
+  /** How many groups want it. */
+  users: number;
 }
 
 type Share = readonly [hop: HopState, weight: number];
@@ -60,6 +62,13 @@ export class KernelGroups {
   readonly #hops = new Map<string, HopState>();
   readonly #hopIds = new Set<number>();
   readonly #groups = new Map<number, GroupState>();
+  /** Names of the links that next hops are on, with how many are. */
+  readonly #links = new Map<string, number>();
+  /** Next hops that nobody may want any more, by what they are. */
+  readonly #idle = new Set<string>();
+  /** What the kernel did not take. */
+  readonly #refusedHops = new Set<HopState>();
+  readonly #refusedGroups = new Set<GroupState>();
   /** Groups to look at, by number; those that are not known any more do no harm. */
   #due = new Set<number>();
 
@@ -70,10 +79,8 @@ export class KernelGroups {
   }
 
   want(groups: readonly NumberedGroup[], gone: readonly number[]): void {
-    for (const group of groups) this.#group(group.id).wanted = group;
-    for (const id of gone) this.#group(id).wanted = undefined;
-    for (const group of groups) this.#due.add(group.id);
-    for (const id of gone) this.#due.add(id);
+    for (const group of groups) this.#want(group.id, group);
+    for (const id of gone) this.#want(id, undefined);
   }
 
   unwant(): void {
@@ -81,8 +88,8 @@ export class KernelGroups {
   }
 
   /** Names of all links that next hops are on. */
-  *links(): Iterable<string> {
-    for (const { wanted } of this.#groups.values()) for (const each of wanted?.nextHops ?? []) yield each.link;
+  links(): Iterable<string> {
+    return this.#links.keys();
   }
 
   /** Whether routes can be led to it. */
@@ -91,8 +98,8 @@ export class KernelGroups {
   }
 
   *refusals(): Iterable<KernelRefusal> {
-    for (const { refused } of this.#hops.values()) if (refused !== undefined) yield refused;
-    for (const { refusals } of this.#groups.values()) yield* refusals;
+    for (const { refused } of this.#refusedHops) if (refused !== undefined) yield refused;
+    for (const { refusals } of this.#refusedGroups) yield* refusals;
   }
 
   /** Takes stock: what of ours is in the kernel. Everything is due and may be tried again. Throws SystemError. */
@@ -112,13 +119,19 @@ export class KernelGroups {
     );
     this.#hops.clear();
     this.#hopIds.clear();
-    for (const state of this.#groups.values()) state.members = '';
+    this.#idle.clear();
+    this.#refusedHops.clear();
+    for (const state of this.#groups.values()) {
+      state.members = '';
+      state.shares = [];
+    }
     for (const each of listed) {
       if ('members' in each) this.#group(each.id).members = textOf(each.members);
       else {
         const { id, hop } = each;
         const what = `via ${IpAddress.format(hop.gateway)}`;
-        this.#hops.set(keyOf(hop), { id, hop, what, isThere: true, refused: undefined });
+        this.#hops.set(keyOf(hop), { id, hop, what, isThere: true, refused: undefined, users: 0 });
+        this.#idle.add(keyOf(hop));
         this.#hopIds.add(id);
       }
     }
@@ -150,7 +163,7 @@ export class KernelGroups {
   /** What is wanted no more, or has no next hop left. Numbers of the groups that went, with their routes. */
   remove(): ReadonlySet<number> {
     const went = new Set<number>();
-    if (this.#due.size === 0) return went;
+    if (this.#due.size + this.#idle.size === 0) return went;
     for (const id of this.#due) {
       const state = this.#groups.get(id);
       if (state === undefined) continue;
@@ -160,12 +173,27 @@ export class KernelGroups {
           state.members = '';
         });
       }
-      if (state.wanted === undefined) this.#groups.delete(id);
+      if (state.wanted === undefined) {
+        this.#groups.delete(id);
+        this.#refusedGroups.delete(state);
+      }
     }
     this.#batch.send();
     this.#due.clear();
     this.#removeHops();
     return went;
+  }
+
+  #want(id: number, wanted: NumberedGroup | undefined): void {
+    const state = this.#group(id);
+    for (const { link } of wanted?.nextHops ?? []) this.#links.set(link, (this.#links.get(link) ?? 0) + 1);
+    for (const { link } of state.wanted?.nextHops ?? []) {
+      const left = (this.#links.get(link) ?? 0) - 1;
+      if (left > 0) this.#links.set(link, left);
+      else this.#links.delete(link);
+    }
+    state.wanted = wanted;
+    this.#due.add(id);
   }
 
   #group(id: number): GroupState {
@@ -189,14 +217,23 @@ export class KernelGroups {
       // The kernel takes no next hop twice.
       shares.set(key, [this.#hop(key, hop, what), weight]);
     }
+    const before = state.shares;
     state.shares = [...shares.values()];
+    for (const [hop] of state.shares) hop.users++;
+    for (const [hop] of before) if (--hop.users === 0) this.#idle.add(keyOf(hop.hop));
+    this.#refuse(state, refusals);
+  }
+
+  #refuse(state: GroupState, refusals: readonly KernelRefusal[]): void {
     state.refusals = refusals;
+    if (refusals.length > 0) this.#refusedGroups.add(state);
+    else this.#refusedGroups.delete(state);
   }
 
   #hop(key: string, hop: Hop, what: string): HopState {
     const known = this.#hops.get(key);
     if (known !== undefined) return known;
-    const made: HopState = { id: this.#numberFor(key), hop, what, isThere: false, refused: undefined };
+    const made: HopState = { id: this.#numberFor(key), hop, what, isThere: false, refused: undefined, users: 0 };
     this.#hops.set(key, made);
     return made;
   }
@@ -209,6 +246,8 @@ export class KernelGroups {
         state.isThere = refused === undefined;
         const { what } = state;
         state.refused = refused && { what, reason: reasonOf(refused), detail: refused.detail };
+        if (refused === undefined) this.#refusedHops.delete(state);
+        else this.#refusedHops.add(state);
       },
     );
     if (this.#batch.isFull) this.#batch.send();
@@ -218,7 +257,7 @@ export class KernelGroups {
     const { wanted, shares } = state;
     if (wanted === undefined) return;
     const refuse = (reason: KernelRefusalReason, detail: string) => {
-      state.refusals = [...state.refusals, { what: `group ${wanted.name}`, reason, detail }];
+      this.#refuse(state, [...state.refusals, { what: `group ${wanted.name}`, reason, detail }]);
     };
     const members = membersOf(state);
     const text = textOf(members);
@@ -237,14 +276,15 @@ export class KernelGroups {
   }
 
   #removeHops(): void {
-    const used = new Set<HopState>();
-    for (const { shares } of this.#groups.values()) for (const [hop] of shares) used.add(hop);
-    for (const [key, state] of this.#hops) {
-      if (used.has(state)) continue;
+    for (const key of this.#idle) {
+      const state = this.#hops.get(key);
+      if (state === undefined || state.users > 0) continue;
       if (state.isThere) this.#removeId(state.id, () => {});
       this.#hops.delete(key);
       this.#hopIds.delete(state.id);
+      this.#refusedHops.delete(state);
     }
+    this.#idle.clear();
     this.#batch.send();
   }
 

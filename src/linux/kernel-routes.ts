@@ -3,6 +3,7 @@
  * has the thread `nl` do the rest. Values that are the same ones as before cost next to nothing.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { commonEnds } from '../net/equal.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import {
@@ -148,15 +149,15 @@ export class NetlinkRoutes implements KernelRoutes {
   }
 
   *#routeChanges(before: readonly KernelRoute[], after: readonly KernelRoute[]): Iterable<RoutesChange> {
-    let packed = new RoutePack();
+    let packed: RoutePack | undefined;
     for (const { prefix, to } of diffRoutes(before, after, route => this.#leadsTo(route))) {
+      packed ??= new RoutePack();
       packed.add(prefix, to);
-      if (packed.isFull) {
-        yield { ...nothing, routes: packed.bytes };
-        packed = new RoutePack();
-      }
+      if (!packed.isFull) continue;
+      yield { ...nothing, routes: packed.bytes };
+      packed = undefined;
     }
-    if (packed.bytes.length > 0) yield { ...nothing, routes: packed.bytes };
+    if (packed !== undefined) yield { ...nothing, routes: packed.bytes };
   }
 
   #leadsTo({ group }: KernelRoute): number {
@@ -184,15 +185,18 @@ class RoutePack {
   }
 }
 
-/** Walks two ascending lists side by side; where the values are the same ones, nothing is compared. */
+/** Walks two ascending lists side by side, as far as they differ. */
 function* diffRoutes(
   before: readonly KernelRoute[],
   after: readonly KernelRoute[],
   leadsTo: (route: KernelRoute) => number,
 ): Iterable<{ readonly prefix: Prefix; readonly to: number }> {
-  let [i, j] = [0, 0];
-  while (i < before.length || j < after.length) {
-    const [old, now] = [before[i], after[j]];
+  const { head, tail } = commonEnds(before, after);
+  const [beforeEnd, afterEnd] = [before.length - tail, after.length - tail];
+  let [i, j] = [head, head];
+  while (i < beforeEnd || j < afterEnd) {
+    const old = i < beforeEnd ? before[i] : undefined;
+    const now = j < afterEnd ? after[j] : undefined;
     if (old === now) {
       i++;
       j++;
@@ -211,6 +215,7 @@ function* diffRoutes(
   }
 }
 
+/** Values by key, as far as the lists differ: those that stay keep their order, mostly. */
 function diffValues<T, K>(
   before: readonly T[],
   after: readonly T[],
@@ -218,9 +223,10 @@ function diffValues<T, K>(
   same: (a: T, b: T) => boolean,
 ): { readonly changed: readonly T[]; readonly gone: readonly T[] } {
   if (before === after) return { changed: [], gone: [] };
-  const old = new Map(before.map(value => [keyOf(value), value]));
+  const { head, tail } = commonEnds(before, after);
+  const old = new Map(before.slice(head, before.length - tail).map(value => [keyOf(value), value]));
   const changed: T[] = [];
-  for (const value of after) {
+  for (const value of after.slice(head, after.length - tail)) {
     const key = keyOf(value);
     const was = old.get(key);
     if (was !== value && !(was !== undefined && same(was, value))) changed.push(value);

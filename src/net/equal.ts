@@ -16,6 +16,16 @@ export function sameValue(a: unknown, b: unknown): boolean {
   return ofA.every(key => sameValue(field(a, key), field(b, key))) && Object.keys(b).every(key => isThere(a, b, key));
 }
 
+/** How many values two lists begin with, and end with, that are the very same ones; what differs lies between. */
+export function commonEnds<T>(a: readonly T[], b: readonly T[]): { readonly head: number; readonly tail: number } {
+  const shorter = Math.min(a.length, b.length);
+  let head = 0;
+  while (head < shorter && a[head] === b[head]) head++;
+  let tail = 0;
+  while (tail < shorter - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
+  return { head, tail };
+}
+
 function field(object: object, key: string): unknown {
   return Object.hasOwn(object, key) ? (object as Readonly<Record<string, unknown>>)[key] : undefined;
 }

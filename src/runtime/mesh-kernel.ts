@@ -1,11 +1,13 @@
 /**
  * Pod routes as what the kernel is wanted to look like: routes that go the same way share a group of next hops, named
  * after who they lead to, so that a node that moves is one change; and the overlay with an end for every node on it.
- * Follows the differences between one list of routes and the next: a change costs what it changes.
+ * Follows the differences between one list of routes and the next: a change costs what it changes, and what stays has
+ * the same value in the same place, so that whoever compares the whole sets has little to look at.
  */
 import type { PodRoutes } from '../mesh/route-table.ts';
 import { type PodRoute, PodVia, RouteOrigin } from '../mesh/routing.ts';
 import { Vtep } from '../mesh/vtep.ts';
+import { commonEnds } from '../net/equal.ts';
 import { IpAddress } from '../net/ip.ts';
 import type {
   KernelGroup,
@@ -24,8 +26,19 @@ export interface OverlayChoices {
 
 interface Counted<T> {
   value: T;
+  /** 0: it goes, unless somebody takes its place at once. */
   users: number;
 }
+
+/** Another node on the overlay, with a gateway for each family that routes to it have. */
+interface End {
+  readonly vtep: Vtep;
+  readonly gateways: Map<string, Counted<IpAddress>>;
+  /** Undefined: to be made anew. */
+  value: OverlayEnd | undefined;
+}
+
+type OverlayVia = PodVia & { readonly way: 'vxlan' };
 
 export class MeshKernel {
   readonly #choices: OverlayChoices;
@@ -33,8 +46,9 @@ export class MeshKernel {
   /** In the order of `#routes`. */
   #made: readonly KernelRoute[] = [];
   readonly #groups = new Map<string, Counted<KernelGroup>>();
-  /** By the text of the underlay address and of the gateway; one for each address that a next hop uses. */
-  readonly #ends = new Map<string, Counted<{ readonly vtep: Vtep; readonly gateway: IpAddress }>>();
+  /** By the text of the underlay address. */
+  readonly #ends = new Map<string, End>();
+  #endList: readonly OverlayEnd[] | undefined;
   #self: Vtep | undefined;
   #answer: KernelRouting | undefined;
 
@@ -56,18 +70,20 @@ export class MeshKernel {
   /** What differs is found between the two ends that are the same; both lists are in the order of their prefixes. */
   #follow(routes: readonly PodRoute[]): void {
     const [before, kept] = [this.#routes, this.#made];
-    const shorter = Math.min(before.length, routes.length);
-    let head = 0;
-    while (head < shorter && before[head] === routes[head]) head++;
-    let tail = 0;
-    while (tail < shorter - head && before[before.length - 1 - tail] === routes[routes.length - 1 - tail]) tail++;
+    const { head, tail } = commonEnds(before, routes);
     const known = new Map<PodRoute, KernelRoute>();
     for (let i = head; i < before.length - tail; i++) known.set(before[i] as PodRoute, kept[i] as KernelRoute);
     const middle = routes.slice(head, routes.length - tail);
     const stays = new Set(middle);
-    // First those that go: a name that is free again is to be had again.
-    for (const [route, made] of known) if (!stays.has(route)) this.#release(route, made);
+    // First those that go: a name that is free again is to be had again, and so is its place.
+    const released: [PodRoute, KernelRoute][] = [];
+    for (const [route, made] of known) if (!stays.has(route)) released.push([route, made]);
+    for (const [route, made] of released) this.#release(route, made);
     const made = middle.map(route => known.get(route) ?? this.#make(route));
+    for (const [route, { group = '' }] of released) {
+      if (this.#groups.get(group)?.users === 0) this.#groups.delete(group);
+      for (const via of route.vias) if (via.way === 'vxlan') this.#sweepEnd(via);
+    }
     this.#routes = routes;
     this.#made = kept.slice(0, head).concat(made, kept.slice(kept.length - tail));
   }
@@ -77,17 +93,41 @@ export class MeshKernel {
     const wanted = groupName(route);
     const taken = this.#groups.get(wanted);
     // Two routes to the same node that go different ways: the second is named after its way as well.
-    const isOther = taken !== undefined && !sameHops(taken.value.nextHops, nextHops);
+    const isOther = taken !== undefined && taken.users > 0 && !sameHops(taken.value.nextHops, nextHops);
     const name = isOther ? `${wanted} ${route.vias.map(PodVia.format).join(' ')}` : wanted;
     count(this.#groups, name, () => ({ name, nextHops }));
-    for (const via of route.vias)
-      if (via.way === 'vxlan') count(this.#ends, endKey(via), () => ({ vtep: via.vtep, gateway: via.gateway }));
+    for (const via of route.vias) if (via.way === 'vxlan') this.#useEnd(via);
     return { prefix: route.prefix, group: name };
   }
 
   #release(route: PodRoute, { group }: KernelRoute): void {
     discount(this.#groups, group ?? '');
-    for (const via of route.vias) if (via.way === 'vxlan') discount(this.#ends, endKey(via));
+    for (const via of route.vias)
+      if (via.way === 'vxlan')
+        discount(this.#ends.get(IpAddress.format(via.vtep.underlay))?.gateways, IpAddress.format(via.gateway));
+  }
+
+  #useEnd({ vtep, gateway }: OverlayVia): void {
+    const key = IpAddress.format(vtep.underlay);
+    const end: End = this.#ends.get(key) ?? { vtep, gateways: new Map(), value: undefined };
+    this.#ends.set(key, end);
+    const gateways = end.gateways.size;
+    count(end.gateways, IpAddress.format(gateway), () => gateway);
+    if (end.gateways.size !== gateways) this.#endChanged(end);
+  }
+
+  #sweepEnd({ vtep, gateway }: OverlayVia): void {
+    const key = IpAddress.format(vtep.underlay);
+    const end = this.#ends.get(key);
+    if (end?.gateways.get(IpAddress.format(gateway))?.users !== 0) return;
+    end.gateways.delete(IpAddress.format(gateway));
+    if (end.gateways.size === 0) this.#ends.delete(key);
+    this.#endChanged(end);
+  }
+
+  #endChanged(end: End): void {
+    end.value = undefined;
+    this.#endList = undefined;
   }
 
   #nextHop(via: PodVia): KernelNextHop {
@@ -96,13 +136,7 @@ export class MeshKernel {
   }
 
   #overlay(self: Vtep): KernelOverlay {
-    const ends = new Map<string, { readonly vtep: Vtep; readonly gateways: IpAddress[] }>();
-    for (const { value } of this.#ends.values()) {
-      const key = IpAddress.format(value.vtep.underlay);
-      const end = ends.get(key);
-      if (end === undefined) ends.set(key, { vtep: value.vtep, gateways: [value.gateway] });
-      else end.gateways.push(value.gateway);
-    }
+    this.#endList ??= [...this.#ends.values()].map(end => (end.value ??= overlayEnd(end)));
     const { name, vni, port } = this.#choices;
     return {
       name,
@@ -113,9 +147,7 @@ export class MeshKernel {
       mtu: undefined,
       // Next hops of IPv6 are link-local there, and so is what our own end is asked for.
       addresses: [{ address: Vtep.nextHop(self, 'ipv6'), length: 64 }],
-      ends: [...ends.values()].map(
-        ({ vtep, gateways }): OverlayEnd => ({ mac: vtep.mac, underlay: vtep.underlay, gateways }),
-      ),
+      ends: this.#endList,
     };
   }
 }
@@ -123,16 +155,16 @@ export class MeshKernel {
 function count<T>(all: Map<string, Counted<T>>, key: string, make: () => T): void {
   const known = all.get(key);
   if (known === undefined) all.set(key, { value: make(), users: 1 });
-  else known.users++;
+  else if (known.users++ === 0) known.value = make();
 }
 
-function discount<T>(all: Map<string, Counted<T>>, key: string): void {
-  const known = all.get(key);
-  if (known !== undefined && --known.users === 0) all.delete(key);
+function discount<T>(all: Map<string, Counted<T>> | undefined, key: string): void {
+  const known = all?.get(key);
+  if (known !== undefined) known.users--;
 }
 
-function endKey({ vtep, gateway }: PodVia & { readonly way: 'vxlan' }): string {
-  return `${IpAddress.format(vtep.underlay)} ${IpAddress.format(gateway)}`;
+function overlayEnd({ vtep: { mac, underlay }, gateways }: End): OverlayEnd {
+  return { mac, underlay, gateways: [...gateways.values()].map(each => each.value) };
 }
 
 /** `east/e1 ipv4 direct`: what it stands for, never what its next hops are at the moment. */
