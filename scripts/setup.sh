@@ -21,7 +21,7 @@ if ! cmp -s package-lock.json "$stamp"; then
 fi
 
 # A real Kubernetes API server, built once for this user where none is installed.
-[ "$purpose" != test ] || node_modules/node/bin/node test/support/kube/build.ts
+[ "$purpose" != test ] || node_modules/node/bin/node scripts/kube-build.ts
 
 missing=
 for pair in $(needs); do

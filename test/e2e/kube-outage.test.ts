@@ -1,7 +1,7 @@
 /** The control plane of a cluster while its API server is away, its store compacted, and afterwards. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/lab/kube-port.ts';
 import { InstalledCluster, type RoleProcess } from '../support/kube/cluster.ts';
-import { freePort } from '../support/kube/ports.ts';
 import { kubeMissing } from '../support/kube/programs.ts';
 import { Router } from '../support/kube/router.ts';
 import { eventually } from '../support/wait.ts';

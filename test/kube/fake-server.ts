@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Credentials } from '../../src/kube/credentials.ts';
-import { Authority } from '../support/kube/certificates.ts';
+import { Authority } from '../../src/lab/kube-certificates.ts';
 
 export interface Asked {
   readonly method: string;

@@ -1,7 +1,7 @@
 /** The wire between a store and its API server, which a test can cut. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Credentials } from '../../src/kube/credentials.ts';
-import { freePort } from '../support/kube/ports.ts';
+import { freePort } from '../../src/lab/kube-port.ts';
 
 export class Wire {
   readonly port: number;

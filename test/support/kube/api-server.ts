@@ -6,13 +6,13 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Authority, type Subject, writeKeyPair } from '../../../src/lab/kube-certificates.ts';
+import { freePort } from '../../../src/lab/kube-port.ts';
+import { apiServerWords, etcdWords, ServerFiles, type ServerPorts } from '../../../src/lab/kube-server.ts';
 import type { Namespace } from '../netns.ts';
 import { eventually } from '../wait.ts';
-import { Authority, type Subject, writeKeyPair } from './certificates.ts';
 import { Identity } from './identity.ts';
-import { freePort } from './ports.ts';
 import { ProcessFolder } from './process.ts';
-import { program } from './programs.ts';
 
 export interface ApiServerOptions {
   /** Keeps a record of every request, for `audit()`. */
@@ -56,7 +56,7 @@ export class ApiServer {
   readonly port: number;
   readonly admin: Identity;
   readonly #options: ApiServerOptions;
-  readonly #ports: { readonly api: number; readonly etcd: number; readonly peer: number };
+  readonly #ports: ServerPorts;
   readonly #processes = new ProcessFolder();
   readonly #authority: Authority;
   readonly #identities: Identity[] = [];
@@ -64,14 +64,14 @@ export class ApiServer {
   #api: ChildProcess | undefined;
   #relay: ChildProcess | undefined;
 
-  constructor(options: ApiServerOptions, ports: { api: number; etcd: number; peer: number }) {
+  constructor(options: ApiServerOptions, ports: ServerPorts) {
     this.#options = options;
     this.#ports = ports;
     this.port = ports.api;
     this.url = `https://127.0.0.1:${ports.api}`;
     this.#authority = new Authority(this.folder);
-    this.#authority.issue('server', { name: 'kube-apiserver' });
-    writeKeyPair(join(this.folder, 'service-accounts.key'), join(this.folder, 'service-accounts.pub'));
+    this.#authority.issue(ServerFiles.certificate, { name: 'kube-apiserver' });
+    writeKeyPair(ServerFiles.accountsKey(this.folder), ServerFiles.accountsPublicKey(this.folder));
     writeFileSync(join(this.folder, 'audit.yaml'), auditPolicy);
     this.admin = this.identity({ name: 'admin', groups: ['system:masters'] });
   }
@@ -180,52 +180,20 @@ export class ApiServer {
   }
 
   #startEtcd(): ChildProcess {
-    const [client, peer] = [this.#ports.etcd, this.#ports.peer].map(port => `http://127.0.0.1:${port}`);
-    const flags = {
-      'data-dir': join(this.folder, 'etcd'),
-      'listen-client-urls': client,
-      'advertise-client-urls': client,
-      'listen-peer-urls': peer,
-      'initial-advertise-peer-urls': peer,
-      'initial-cluster': `default=${peer}`,
-      'unsafe-no-fsync': 'true',
-      'log-level': 'warn',
-    };
-    return this.#processes.run('etcd', [program('etcd'), ...words(flags)]);
+    return this.#processes.run('etcd', etcdWords(this.folder, this.#ports));
   }
 
   #startApi(): ChildProcess {
     mkdirSync(join(this.folder, 'api'), { recursive: true });
-    const flags = {
-      'etcd-servers': `http://127.0.0.1:${this.#ports.etcd}`,
-      'cert-dir': join(this.folder, 'api'),
-      'bind-address': '127.0.0.1',
-      // Without a default route it would find no address of its own.
-      'advertise-address': '127.0.0.1',
-      'secure-port': String(this.#ports.api),
-      'tls-cert-file': join(this.folder, 'server.crt'),
-      'tls-private-key-file': join(this.folder, 'server.key'),
-      'client-ca-file': this.caPath,
-      'service-account-key-file': join(this.folder, 'service-accounts.pub'),
-      'service-account-signing-key-file': join(this.folder, 'service-accounts.key'),
-      'service-account-issuer': 'https://localhost',
-      'authorization-mode': 'RBAC',
-      'service-cluster-ip-range': '10.96.0.0/16,fd00:96::/112',
-      // Nobody makes the default service account of a namespace.
-      'disable-admission-plugins': 'ServiceAccount',
-      // Endpoints of the `kubernetes` Service are never asked for.
-      'endpoint-reconciler-type': 'none',
-      ...(this.#options.audit
-        ? { 'audit-policy-file': join(this.folder, 'audit.yaml'), 'audit-log-path': join(this.folder, 'audit.log') }
-        : {}),
-    };
-    const all = [program('kube-apiserver'), ...words(flags), ...(this.#options.flags ?? [])];
-    return this.#processes.run('kube-apiserver', all);
+    const server = { ca: this.caPath, serviceSubnets: ['10.96.0.0/16', 'fd00:96::/112'] };
+    const audit = [
+      `--audit-policy-file=${join(this.folder, 'audit.yaml')}`,
+      `--audit-log-path=${join(this.folder, 'audit.log')}`,
+    ];
+    const words = apiServerWords(this.folder, this.#ports, server);
+    const more = [...(this.#options.audit ? audit : []), ...(this.#options.flags ?? [])];
+    return this.#processes.run('kube-apiserver', [...words, ...more]);
   }
-}
-
-function words(flags: Readonly<Record<string, string | undefined>>): string[] {
-  return Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
 }
 
 function relay(from: string, to: string): string[] {

@@ -6,12 +6,12 @@ import type { ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask } from '../../../src/cli/client.ts';
+import { freePort } from '../../../src/lab/kube-port.ts';
 import type { Namespace } from '../netns.ts';
 import { type Finished, herald, heraldPath } from '../run-herald.ts';
 import { eventually } from '../wait.ts';
 import { type ApiServer, type ApiServerOptions, startApiServer } from './api-server.ts';
 import type { Identity } from './identity.ts';
-import { freePort } from './ports.ts';
 import { ProcessFolder } from './process.ts';
 
 export type InstalledRole = 'operator' | 'agent';

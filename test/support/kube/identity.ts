@@ -3,8 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
-import type { Certificate } from './certificates.ts';
-import { program } from './programs.ts';
+import type { Certificate } from '../../../src/lab/kube-certificates.ts';
+import { program } from '../../../src/lab/kube-programs.ts';
+import { kubeconfigText } from '../../../src/lab/kube-server.ts';
 
 /** An object, or the API server's Status where it refused. */
 export type Body = { readonly [key: string]: unknown };
@@ -37,7 +38,7 @@ export class Identity {
     this.#tls = { ca: readFileSync(caPath), cert: readFileSync(files.certificate), key: readFileSync(files.key) };
     this.#agent = new Agent({ keepAlive: true, ...this.#tls });
     this.kubeconfig = `${path}.kubeconfig`;
-    writeFileSync(this.kubeconfig, `${JSON.stringify(this.#configuration(), null, 1)}\n`, { mode: 0o600 });
+    writeFileSync(this.kubeconfig, kubeconfigText(url, caPath, files), { mode: 0o600 });
   }
 
   /** Throws with what kubectl said when it fails. `input` is its standard input. */
@@ -83,22 +84,6 @@ export class Identity {
   forget(): void {
     this.#agent.destroy();
     this.#agent = new Agent({ keepAlive: true, ...this.#tls });
-  }
-
-  #configuration(): object {
-    const { ca, cert, key } = this.#tls;
-    const [cluster, user] = [
-      { server: this.#url, 'certificate-authority-data': ca.toString('base64') },
-      { 'client-certificate-data': cert.toString('base64'), 'client-key-data': key.toString('base64') },
-    ];
-    return {
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'test', cluster }],
-      users: [{ name: 'test', user }],
-      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-      'current-context': 'test',
-    };
   }
 }
 

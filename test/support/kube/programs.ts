@@ -1,76 +1,9 @@
-/**
- * Where kube-apiserver, etcd, kubectl and kube-proxy are. Looked for in KUBEBUILDER_ASSETS, on the PATH if the version
- * is new enough, and in the user's cache directory, into which build.ts builds them once.
- */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+/** Whether a test can have an API server here. */
+import { type KubeProgram, missingForServer } from '../../../src/lab/kube-programs.ts';
 
-export const kubernetesVersion = 'v1.34.4';
-
-interface Program {
-  /** Main package, of the modules that go/go.mod names. */
-  readonly goPackage: string;
-  readonly askVersion: readonly string[];
-  /** The least that is taken from the PATH. */
-  readonly min: readonly number[];
-}
-
-export const programs = {
-  // From 3.5.13 on the API server can ask it how far a watch has come, and lists from its own cache.
-  etcd: { goPackage: 'go.etcd.io/etcd/server/v3', askVersion: ['--version'], min: [3, 5, 13] },
-  'kube-apiserver': { goPackage: 'k8s.io/kubernetes/cmd/kube-apiserver', askVersion: ['--version'], min: [1, 33] },
-  // One minor version from the server's, else it warns of the skew.
-  kubectl: { goPackage: 'k8s.io/kubernetes/cmd/kubectl', askVersion: ['version', '--client'], min: [1, 33] },
-  'kube-proxy': { goPackage: 'k8s.io/kubernetes/cmd/kube-proxy', askVersion: ['--version'], min: [1, 33] },
-} as const satisfies Record<string, Program>;
-export type ProgramName = keyof typeof programs;
-export const programNames = Object.keys(programs) as ProgramName[];
-
-export function cacheFolder(): string {
-  const caches = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
-  return join(caches, 'herald', `kubernetes-${kubernetesVersion}`);
-}
-
-const found = new Map<ProgramName, string | undefined>();
-
-/** The path of a program, or undefined. */
-export function findProgram(name: ProgramName): string | undefined {
-  if (!found.has(name)) found.set(name, look(name));
-  return found.get(name);
-}
-
-/** The path of a program that must be there. */
-export function program(name: ProgramName): string {
-  const path = findProgram(name);
-  if (path === undefined) throw new Error(`there is no ${name} here`);
-  return path;
-}
-
-/** Undefined when a test can have an API server here; otherwise the reason, for the line a skipped suite says. */
-export function kubeMissing(also: readonly ProgramName[] = []): string | undefined {
-  const missing = (['etcd', 'kube-apiserver', 'kubectl', ...also] as const).filter(name => !findProgram(name));
-  if (missing.length > 0) return `no ${missing.join(', ')}: \`npm test\` builds what is missing where Go is installed`;
-  if (spawnSync('openssl', ['version']).status !== 0) return 'needs openssl';
-  return undefined;
-}
-
-function look(name: ProgramName): string | undefined {
-  const assets = process.env['KUBEBUILDER_ASSETS'];
-  if (assets && existsSync(join(assets, name))) return join(assets, name);
-  for (const folder of (process.env['PATH'] ?? '').split(':')) {
-    const path = join(folder, name);
-    if (folder !== '' && existsSync(path) && isNewEnough(path, programs[name])) return path;
-  }
-  const cached = join(cacheFolder(), name);
-  return existsSync(cached) ? cached : undefined;
-}
-
-function isNewEnough(path: string, { askVersion, min }: Program): boolean {
-  const said = spawnSync(path, [...askVersion], { encoding: 'utf8', timeout: 10_000 }).stdout ?? '';
-  const version = /(\d+)\.(\d+)\.(\d+)/.exec(said)?.slice(1).map(Number);
-  if (version === undefined) return false;
-  const differing = min.findIndex((least, i) => version[i] !== least);
-  return differing < 0 || (version[differing] ?? 0) > (min[differing] ?? 0);
+/** Undefined when it can; otherwise the reason, for the line a skipped suite says. */
+export function kubeMissing(also: readonly KubeProgram[] = []): string | undefined {
+  const missing = missingForServer(also);
+  if (missing.length === 0) return undefined;
+  return `no ${missing.join(', ')}: \`npm test\` builds what is missing where Go is installed`;
 }

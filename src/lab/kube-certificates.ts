@@ -1,4 +1,4 @@
-/** A certificate authority for one test: a server certificate, and a client certificate for each identity. */
+/** A certificate authority for one API server: the server's certificate, and a client certificate for each identity. */
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ export class Authority {
   constructor(folder: string) {
     this.#folder = folder;
     writeFileSync(join(folder, 'openssl.cnf'), configuration);
-    this.#own = this.#make('ca', { name: 'test-authority' }, 'authority', []);
+    this.#own = this.#make('ca', { name: 'authority' }, 'authority', []);
   }
 
   get certificate(): string {
