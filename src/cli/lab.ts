@@ -13,6 +13,7 @@ import { json } from './table.ts';
 
 const upOptions = {
   cluster: { type: 'string', value: 'FILE', about: 'the kind cluster that nodes are in (default: found beside it)' },
+  kube: { type: 'boolean', about: 'objects in a real kube-apiserver, and kube-proxy in place of its stand-in' },
   manifests: { type: 'string', value: 'PATH', multiple: true, about: 'what kubectl would apply, files or folders' },
 } as const;
 
@@ -25,6 +26,7 @@ processes of its own, the exec lines run as they are written, Debian's FRR where
 cluster have Herald's agent. The status is 0 when all stands; otherwise it is 1, and lines name what does not.
 
   herald lab up topology.clab.yml --cluster kind.yaml --manifests bgp.yaml --manifests service.yaml
+  herald lab up topology.clab.yml --kube --manifests bgp.yaml
   herald lab exec router0 vtysh -c 'show bgp summary'
   herald lab down`,
   options: upOptions,
@@ -33,16 +35,16 @@ cluster have Herald's agent. The status is 0 when all stands; otherwise it is 1,
 
 async function up({ args: [path = ''], options, streams, signal }: Context<typeof upOptions>): Promise<0 | 1> {
   const { readLabFiles } = await import('../lab/topology-read.ts');
-  const { labMissing } = await import('../lab/topology-needs.ts');
+  const { kubeMissing, labMissing } = await import('../lab/topology-needs.ts');
   const { claimLab, endProcesses, removeLab } = await import('../lab/lab-state.ts');
   const { value, notes, faults } = readLabFiles(path, options.cluster);
   for (const line of [...notes, ...faults]) streams.err(`${line}\n`);
   if (value === undefined) return 1;
-  const missing = labMissing(value.topology);
+  const missing = [...labMissing(value.topology), ...(options.kube ? kubeMissing() : [])];
   if (missing.length > 0) throw new CommandError(missing.join('; '));
   const { topology, cluster, plan } = value;
   const manifests = options.manifests.map(each => resolve(each));
-  const state = await orCommandError(claimLab({ topology, cluster, manifests }));
+  const state = await orCommandError(claimLab({ topology, cluster, manifests, kube: options.kube }));
   const { bringUp } = await import('../lab/topology-up.ts');
   // Whatever is waited for ends at once, then.
   signal.addEventListener('abort', () => endProcesses(topology.name));

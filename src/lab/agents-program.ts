@@ -20,9 +20,9 @@ export function programEnv(): Readonly<Record<string, string>> {
   return { PATH: `${dirname(process.execPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin` };
 }
 
-/** What a place has to share with this host to see the program: a checkout may be in /tmp. */
-export function programBinds(): NonNullable<PlaceSpec['binds']> {
-  const folders = [dirname(dirname(programPath())), realpathSync(dirname(process.execPath))];
+/** What a place has to share with this host to see the program: a checkout may be in /tmp. `more` are other folders. */
+export function programBinds(more: readonly string[]): NonNullable<PlaceSpec['binds']> {
+  const folders = [dirname(dirname(programPath())), realpathSync(dirname(process.execPath)), ...more];
   return [...new Set(folders)]
     .filter(folder => ownFolders.test(folder))
     .filter((folder, i, all) => !all.some((other, j) => j !== i && folder.startsWith(`${other}/`)))

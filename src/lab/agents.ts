@@ -10,6 +10,7 @@ import type { ControlPlaneStatus } from '../runtime/control-plane.ts';
 import { programEnv, programPath } from './agents-program.ts';
 import { askSocket } from './agents-socket.ts';
 import { LabFolder } from './cluster-facts.ts';
+import { heraldNamespace, kubeconfigOf } from './kube-identities.ts';
 import type { LabParts } from './lab-parts.ts';
 import type { Place } from './place.ts';
 import { isRunning } from './place-process.ts';
@@ -26,39 +27,59 @@ export interface Member {
 
 const readyMaxMs = 60_000;
 const pollMs = 50;
+/** As the DaemonSet of `herald install` has it. */
+const restartGrace = '15s';
 
 /** Names a node's own process among sockets and logs. */
 export const memberName = { operator: 'operator', agent: (node: string) => `agent-${node}` } as const;
 
 /** `nodes`: operator's place first. */
-export async function startMembers(parts: LabParts, nodes: readonly Place[]): Promise<readonly Member[]> {
-  const { folder } = parts;
+export async function startMembers(parts: LabParts, nodes: readonly Place[]): Promise<Member[]> {
+  const { folder, kube } = parts;
   // A lab's objects are few: what parsing leaves behind dies young (bin/herald).
   const env = {
     ...programEnv(),
     NODE_COMPILE_CACHE: compileCache(folder),
     NODE_OPTIONS: '--max-semi-space-size=2',
   };
-  const shared = ['--manifests', LabFolder.manifests(folder), '--state', LabFolder.state(folder)];
   const started: Member[] = [];
-  const start = async (name: string, place: Place, words: readonly string[]) => {
+  const start = async (role: 'operator' | 'agent', name: string, place: Place, more: readonly string[]) => {
     const socket = LabFolder.socket(folder, name);
     const log = LabFolder.log(folder, name);
-    const pid = await place.spawn([programPath(), 'run', ...words, ...shared, '--socket', socket], { env, log });
+    const words = [
+      'run',
+      '--roles',
+      role,
+      '--node',
+      place.name,
+      ...more,
+      ...(kube ? kubeWords : folderWords)(folder, role),
+    ];
+    const pid = await place.spawn([programPath(), ...words, '--socket', socket], { env, log });
     started.push({ name, pid, log, socket });
   };
   await Promise.all(nodes.map(place => makeAtHome(place, LabFolder.socket(folder, memberName.agent(place.name)))));
   const [first] = nodes;
-  if (first !== undefined)
-    await start(memberName.operator, first, ['--roles', 'operator', '--node', first.name, '--listen', 'off']);
+  if (first !== undefined) await start('operator', memberName.operator, first, ['--listen', 'off']);
   for (const place of nodes)
-    await start(memberName.agent(place.name), place, ['--roles', 'agent', '--node', place.name]);
+    await start('agent', memberName.agent(place.name), place, ['--restart-grace', restartGrace]);
   for (const { place, name, cmd } of ownCommands(parts)) {
     const log = LabFolder.log(folder, memberName.agent(name));
     const pid = await place.spawn([programPath(), ...shellWords(cmd)], { env, log });
     started.push({ name: memberName.agent(name), pid, log, socket: undefined });
   }
   return started;
+}
+
+/** All on the same folders. */
+function folderWords(folder: string): readonly string[] {
+  return ['--manifests', LabFolder.manifests(folder), '--state', LabFolder.state(folder)];
+}
+
+/** Each as its own service account. */
+function kubeWords(folder: string, role: 'operator' | 'agent'): readonly string[] {
+  const state = join(LabFolder.state(folder), role);
+  return ['--kubeconfig', kubeconfigOf(folder, role), '--namespace', heraldNamespace, '--state', state];
 }
 
 /** So that `herald bgp summary`, typed in a node, asks the node's own agent. */
@@ -81,14 +102,18 @@ function ownCommands({ topology, places }: LabParts) {
 }
 
 /** Waits until all are ready; a line for each that is not. */
-export async function membersReady(members: readonly Member[]): Promise<readonly string[]> {
+export async function membersReady(members: readonly Member[], signal: AbortSignal): Promise<readonly string[]> {
   const endMs = performance.now() + readyMaxMs;
-  const lines = await Promise.all(members.map(member => memberReady(member, endMs)));
+  const lines = await Promise.all(members.map(member => memberReady(member, endMs, signal)));
   return lines.flatMap(line => line ?? []);
 }
 
-async function memberReady({ name, pid, log, socket }: Member, endMs: number): Promise<string | undefined> {
-  for (; performance.now() < endMs; await delay(pollMs)) {
+async function memberReady(
+  { name, pid, log, socket }: Member,
+  endMs: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  for (; performance.now() < endMs; await delay(pollMs, undefined, { signal })) {
     if (!isRunning(pid)) return `${name} has ended: ${lastLine(log)}`;
     if (socket === undefined) return undefined;
     try {

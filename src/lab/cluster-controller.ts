@@ -2,12 +2,11 @@
  * The process that is a lab's cluster: watches the user's manifests and goes on doing what a cluster's controllers do,
  * until it is ended. Started as `node cluster-controller FOLDER`.
  *
- *   manifests → Services admitted, pods planned → pods stand → EndpointSlices
+ *   manifests, or an API server → Services admitted, pods planned → pods stand → EndpointSlices
  *   statuses, EndpointSlices → service rules on every node
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DirectoryStore } from '../directory/store.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { HttpServer, jsonAnswer } from '../runtime/http.ts';
 import { createLog } from '../runtime/log.ts';
@@ -15,8 +14,9 @@ import { lane, ReconcileLoop } from '../runtime/loop.ts';
 import type { Log } from '../runtime/ports.ts';
 import { type ClusterDesired, desiredCluster } from './cluster-desired.ts';
 import { type ClusterFacts, LabFolder, readFacts } from './cluster-facts.ts';
-import { ObjectFile, objectFiles, UserManifests } from './cluster-manifests.ts';
-import { isKind } from './cluster-raw.ts';
+import { type ClusterObjects, FolderObjects } from './cluster-objects.ts';
+import { ApiDoors } from './kube-doors.ts';
+import { KubeObjects } from './kube-objects.ts';
 import { type Place, placesOf } from './place.ts';
 import { podIdentity, podKey } from './pods.ts';
 import { PodNetwork } from './pods-network.ts';
@@ -36,37 +36,31 @@ const backoffMaxMs = 5000;
 
 class ClusterController {
   readonly #facts: ClusterFacts;
-  readonly #manifests: UserManifests;
-  readonly #store: DirectoryStore;
+  readonly #objects: ClusterObjects;
+  readonly #doors: ApiDoors | undefined;
   readonly #network: PodNetwork;
   readonly #servers: WebServers;
   readonly #loop: ReconcileLoop<ClusterDesired>;
   readonly #status: HttpServer;
-  readonly #files: { readonly applied: ObjectFile; readonly made: ObjectFile };
   readonly #loaded = new Map<string, string>();
   #last: ClusterDesired | undefined;
   #standing: ReadonlySet<string> = new Set();
 
   constructor(facts: ClusterFacts, log: Log) {
-    const { folder, lab } = facts;
+    const { folder, lab, kube } = facts;
     const env = { clock: systemClock, log };
-    const manifestsDir = LabFolder.manifests(folder);
-    mkdirSync(manifestsDir, { recursive: true });
+    const objectsEnv = { ...env, changed: () => this.#loop.wake() };
     this.#facts = facts;
-    this.#manifests = new UserManifests(LabFolder.user(folder), env, () => this.#loop.wake());
-    this.#store = new DirectoryStore({ manifestsDir, stateDir: LabFolder.state(folder), ...env });
+    this.#objects = kube ? new KubeObjects(kube.kubeconfig, objectsEnv) : new FolderObjects(folder, objectsEnv);
+    this.#doors = kube && new ApiDoors(kube.port, log);
     this.#network = new PodNetwork(lab, log);
     this.#servers = new WebServers(log);
-    this.#files = {
-      applied: new ObjectFile(join(manifestsDir, objectFiles.applied)),
-      made: new ObjectFile(join(manifestsDir, objectFiles.made)),
-    };
     const target = <D>(name: string, apply: (part: D) => Promise<void>) => ({ name, apply });
     this.#loop = new ReconcileLoop(
       () => this.#desired(),
       [
         lane(
-          target('objects', (part: ClusterDesired) => this.#write(part)),
+          target('objects', (part: ClusterDesired) => this.#objects.write(part)),
           each => each,
         ),
         lane(
@@ -80,42 +74,39 @@ class ClusterController {
       ],
       { ...env, random: Math.random, limits: { resyncMs, backoffMaxMs, coalesceMs: 5 } },
     );
-    this.#status = new HttpServer({ '/status': () => jsonAnswer(this.#say()) });
+    this.#status = new HttpServer({
+      '/status': () => jsonAnswer(this.#say()),
+      '/objects': () => jsonAnswer([...(this.#last?.applied ?? []), ...(this.#last?.made ?? [])]),
+    });
   }
 
   async start(): Promise<void> {
-    await this.#store.start();
-    this.#store.subscribe(() => this.#loop.wake());
-    this.#manifests.start();
+    await this.#doors?.serve(
+      [...this.#places().values()].filter(({ about }) => about['pod'] === undefined && about['role'] !== 'network'),
+    );
+    await this.#objects.start();
     this.#loop.wake();
     await this.#status.listenUnix(LabFolder.socket(this.#facts.folder, 'controller'));
   }
 
   async close(): Promise<void> {
-    this.#manifests.close();
     await this.#loop.stop();
     await this.#status.close();
     this.#servers.close();
-    await this.#store.close();
+    this.#doors?.close();
+    await this.#objects.close();
   }
 
   #desired(): ClusterDesired {
-    const objects = this.#manifests.objects();
-    const services = this.#last?.services ?? this.#files.applied.read().filter(each => isKind(each, '', 'Service'));
     this.#last = desiredCluster({
       facts: this.#facts,
-      objects,
-      services,
+      objects: this.#objects.applied(),
+      services: this.#last?.services ?? this.#objects.admitted(),
       planned: this.#last?.plan.pods ?? [],
       standing: this.#standing,
-      snapshot: this.#store.snapshot(),
+      snapshot: this.#objects.snapshot(),
     });
     return this.#last;
-  }
-
-  async #write({ applied, made }: ClusterDesired): Promise<void> {
-    this.#files.made.write('Made by the lab as a cluster would have made it.', made);
-    this.#files.applied.write('The manifests as they were applied, with what an API server adds.', applied);
   }
 
   async #build({ nodes, plan, ports }: ClusterDesired): Promise<void> {
@@ -148,6 +139,7 @@ class ClusterController {
   }
 
   async #load(rules: ClusterDesired['rules']): Promise<void> {
+    if (this.#facts.kube?.hasProxy) return;
     const places = this.#places();
     for (const [node, text] of rules) {
       const place = places.get(node);

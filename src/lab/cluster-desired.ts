@@ -31,6 +31,8 @@ export interface ClusterDesired {
   /** Ports that each pod of the plan listens on. */
   readonly ports: ReadonlyMap<Pod, readonly { readonly protocol: 'TCP' | 'UDP'; readonly port: number }[]>;
   readonly services: readonly RawObject[];
+  /** Pods of the plan that stand. */
+  readonly standing: readonly Pod[];
   /** The user's objects with what an API server adds. */
   readonly applied: readonly RawObject[];
   /** What the cluster itself makes: nodes, namespaces, EndpointSlices. */
@@ -52,13 +54,11 @@ export function desiredCluster(input: ClusterInput): ClusterDesired {
   const admitted = new Map(objects.filter(isService).map((each, i) => [each, services[i] ?? each]));
   const nodes = nodesOf(facts, objects);
   const plan = planPods(objects, nodes, input.planned);
+  const standing = plan.pods.filter(pod => input.standing.has(podIdentity(pod)));
   const made = [
     ...facts.nodes.filter(each => !describes(objects, each.name)).map(nodeObject),
     ...namespacesOf(objects),
-    ...endpointSlices(
-      services,
-      plan.pods.filter(pod => input.standing.has(podIdentity(pod))),
-    ),
+    ...endpointSlices(services, standing),
   ];
   const podCidrs = nodes.flatMap(each => each.podCidrs);
   const served = ruleServices(snapshot, services);
@@ -67,6 +67,7 @@ export function desiredCluster(input: ClusterInput): ClusterDesired {
     plan,
     ports: new Map(plan.pods.map(pod => [pod, portsOf(pod, services)])),
     services,
+    standing,
     applied: objects.map(each => admitted.get(each) ?? each),
     made,
     rules: new Map(nodes.map(({ name }) => [name, serviceRules({ name, podCidrs }, served)])),
@@ -82,7 +83,7 @@ function nodesOf(facts: ClusterFacts, objects: readonly RawObject[]): readonly D
   const described = objects.filter(each => isKind(each, '', 'Node'));
   const known = facts.nodes.filter(each => !describes(objects, each.name));
   const raw = [
-    ...described.map(node => ({ node, shared: [], isControlPlane: isControlPlane(node) })),
+    ...described.map(node => ({ node, shared: sharedIpsOf(facts, node), isControlPlane: isControlPlane(node) })),
     ...known.map(each => ({ node: nodeObject(each), shared: each.sharedIps, isControlPlane: each.controlPlane })),
   ];
   const hasWorkers = raw.some(each => !each.isControlPlane);
@@ -93,6 +94,10 @@ function nodesOf(facts: ClusterFacts, objects: readonly RawObject[]): readonly D
     schedulable: at(node, 'spec', 'unschedulable') !== true && !(isControlPlane && hasWorkers),
     nextHops: [...shared, ...internalIpsOf(node)].flatMap(each => IpAddress.parse(each) ?? []),
   }));
+}
+
+function sharedIpsOf(facts: ClusterFacts, node: RawObject): readonly string[] {
+  return facts.nodes.find(({ name }) => name === textAt(node, 'metadata', 'name'))?.sharedIps ?? [];
 }
 
 function isControlPlane(node: RawObject): boolean {

@@ -15,6 +15,17 @@ export interface ClusterFacts {
   readonly folder: string;
   readonly serviceSubnets: readonly string[];
   readonly nodes: readonly FactNode[];
+  /** Objects are in a real API server; otherwise in the lab's folder. */
+  readonly kube?: KubeFacts | undefined;
+}
+
+export interface KubeFacts {
+  /** On this host's loopback address. */
+  readonly port: number;
+  /** Path of a kubeconfig that may do everything. */
+  readonly kubeconfig: string;
+  /** kube-proxy itself carries Services' traffic: the lab's rules for it are not needed. */
+  readonly hasProxy: boolean;
 }
 
 export interface FactNode {
@@ -43,6 +54,8 @@ export const LabFolder = {
   /** What an API server would hold: all that Herald reads. */
   manifests: (folder: string) => join(folder, 'manifests'),
   state: (folder: string) => join(folder, 'state'),
+  /** An API server's files. */
+  kube: (folder: string) => join(folder, 'kube'),
   log: (folder: string, name: string) => join(folder, 'log', `${name}.log`),
   socket: (folder: string, name: string) => join(folder, 'sockets', `${name}.sock`),
 } as const;

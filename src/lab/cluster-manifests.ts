@@ -84,11 +84,6 @@ function distinct(objects: readonly RawObject[]): readonly RawObject[] {
 /** The files that stand for an API server's objects. */
 export const objectFiles = { applied: 'applied.yaml', made: 'cluster.yaml' } as const;
 
-/** What those files say now. */
-export function appliedObjects(dir: string): readonly RawObject[] {
-  return Object.values(objectFiles).flatMap(name => new ObjectFile(join(dir, name)).read());
-}
-
 /** A file of objects, each a document of JSON; written whole, and only when it says something new. */
 export class ObjectFile {
   readonly #path: string;

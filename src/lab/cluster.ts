@@ -1,6 +1,5 @@
 /** What a cluster would make in a lab: Node objects, pods, ClusterIPs, EndpointSlices; and Herald in its places. */
-import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -14,9 +13,12 @@ import type { ControllerStatus } from './cluster-controller.ts';
 import { type ClusterFacts, gatherFacts, LabFolder, writeFacts } from './cluster-facts.ts';
 import { linkManifests, UserManifests } from './cluster-manifests.ts';
 import { isKind, textAt } from './cluster-raw.ts';
+import { applyAll, startKube } from './kube-cluster.ts';
+import { kubeconfigOf } from './kube-identities.ts';
+import { startProxies } from './kube-proxy.ts';
 import type { LabParts } from './lab-parts.ts';
-import { labVariable, type Place } from './place.ts';
-import { isRunning } from './place-process.ts';
+import type { Place } from './place.ts';
+import { isRunning, spawnApart } from './place-process.ts';
 
 const settledMaxMs = 30_000;
 const pollMs = 50;
@@ -29,12 +31,12 @@ const notManifests: readonly string[] = ['not-an-object', 'no-kind', 'unknown-ki
  * is nothing to start.
  */
 export async function startCluster(parts: LabParts): Promise<readonly string[]> {
-  const { folder, say } = parts;
+  const { folder, say, signal } = parts;
   const problems = [...faultsOf(parts)];
   linkManifests(LabFolder.user(folder), parts.manifests);
   const described = readObjects(LabFolder.user(folder)).filter(each => isKind(each, '', 'Node'));
-  const facts = await gatherFacts(parts, described);
-  const nodes = nodePlaces(parts, facts, described);
+  const gathered = await gatherFacts(parts, described);
+  const nodes = nodePlaces(parts, gathered, described);
   const own = parts.topology.nodes.filter(({ role, cmd }) => role === 'herald' && cmd !== '');
   if (nodes.length === 0 && own.length === 0) {
     if (parts.manifests.length > 0) problems.push('there are manifests, but no node of the lab is a cluster’s');
@@ -42,14 +44,27 @@ export async function startCluster(parts: LabParts): Promise<readonly string[]> 
   }
   for (const each of ['log', 'sockets', 'state', 'manifests']) mkdirSync(join(folder, each), { recursive: true });
   if (nodes.length > 0 && !isInPath('nft')) problems.push('nftables is not installed (package nftables)');
+  const facts = parts.kube ? await inKube(parts, gathered, problems) : gathered;
   writeFacts(facts);
   say(`starting the cluster's controller, and Herald on ${nodes.length + own.length} nodes`);
   const controller = startController(parts.name, folder);
   const members = await startMembers(parts, nodes);
-  problems.push(...(await membersReady(members)));
+  if (facts.kube?.hasProxy) members.push(...(await startProxies(parts, nodes)));
+  problems.push(...(await membersReady(members, signal)));
   say('waiting for pods and service rules');
-  problems.push(...(await controllerSettled(controller, folder)));
+  problems.push(...(await controllerSettled(controller, folder, signal)));
   return problems;
+}
+
+/** An API server with everything in it; what was refused is named among the problems. */
+async function inKube(parts: LabParts, facts: ClusterFacts, problems: string[]): Promise<ClusterFacts> {
+  const { folder, manifests, say } = parts;
+  say('starting etcd and kube-apiserver');
+  const kube = await startKube(parts, facts.serviceSubnets);
+  say(`$ export KUBECONFIG=${kubeconfigOf(folder, 'admin')}`);
+  problems.push(...(await applyAll(parts, facts.nodes, manifests)));
+  if (!kube.hasProxy) say('there is no kube-proxy here: the lab’s own rules stand in for it');
+  return { ...facts, kube };
 }
 
 /** With file and line, as `herald check` says it. */
@@ -92,22 +107,20 @@ interface Controller {
 function startController(lab: string, folder: string): Controller {
   const entry = fileURLToPath(workerEntry('cluster-controller', import.meta.url));
   const log = LabFolder.log(folder, 'controller');
-  const fd = openSync(log, 'a');
-  const child = spawn(process.execPath, [entry, folder], {
-    cwd: '/',
-    detached: true,
-    stdio: ['ignore', fd, fd],
-    env: { ...process.env, [labVariable]: lab },
-  });
-  closeSync(fd);
-  child.on('error', () => {});
-  child.unref();
-  return { pid: child.pid ?? 0, log };
+  return { pid: spawnApart([process.execPath, entry, folder], { lab, log }), log };
 }
 
-async function controllerSettled({ pid, log }: Controller, folder: string): Promise<readonly string[]> {
+async function controllerSettled(
+  { pid, log }: Controller,
+  folder: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   let problems: readonly string[] = [];
-  for (const endMs = performance.now() + settledMaxMs; performance.now() < endMs; await delay(pollMs)) {
+  for (
+    const endMs = performance.now() + settledMaxMs;
+    performance.now() < endMs;
+    await delay(pollMs, undefined, { signal })
+  ) {
     if (!isRunning(pid)) return [`the cluster's controller has ended: ${lastLine(log)}`];
     try {
       const status = (await askSocket(LabFolder.socket(folder, 'controller'), '/status')) as ControllerStatus;

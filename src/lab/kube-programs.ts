@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export const kubernetesVersion = 'v1.34.4';
 
@@ -43,6 +43,14 @@ export function program(name: KubeProgram): string {
   const path = findProgram(name);
   if (path === undefined) throw new Error(`there is no ${name} here`);
   return path;
+}
+
+/** Folders that nodes of a cluster run programs of. */
+export function kubeFolders(): readonly string[] {
+  return (['kubectl', 'kube-proxy'] as const).flatMap(name => {
+    const path = findProgram(name);
+    return path === undefined ? [] : [dirname(path)];
+  });
 }
 
 /** What an API server of one's own is lacking here. */

@@ -13,6 +13,9 @@ export interface LabParts {
   readonly places: ReadonlyMap<string, Place>;
   /** Paths of `--manifests`, absolute. */
   readonly manifests: readonly string[];
+  /** Objects are in a real API server: applied with kubectl, and read there. */
+  readonly kube: boolean;
+  readonly signal: AbortSignal;
   /** For people who wait: what is being done. */
   say(line: string): void;
 }

@@ -15,14 +15,16 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { labsFolder, labVariable } from './place.ts';
-import { isRunning, processIds, signalTo, startTicksOf } from './place-process.ts';
+import { labsFolder } from './place.ts';
+import { isRunning, labVariable, processIds, signalTo, startTicksOf } from './place-process.ts';
 import type { Cluster, Topology } from './topology.ts';
 
 export interface LabState {
   readonly topology: Topology;
   readonly cluster: Cluster | undefined;
   readonly manifests: readonly string[];
+  /** Objects are in a real API server. */
+  readonly kube: boolean;
   /** Who brings it up, or did. */
   readonly maker: { readonly pid: number; readonly startTicks: string };
   readonly standing: boolean;
@@ -45,7 +47,9 @@ export function folderOf(lab: string): string {
 }
 
 /** Makes the lab's folder ours. What is left of one that was killed on its way is removed first. */
-export async function claimLab(state: Pick<LabState, 'topology' | 'cluster' | 'manifests'>): Promise<LabState> {
+export async function claimLab(
+  state: Pick<LabState, 'topology' | 'cluster' | 'manifests' | 'kube'>,
+): Promise<LabState> {
   const { name } = state.topology;
   const before = readLab(name);
   if (before !== undefined && (before.standing || isAlive(before.maker))) {

@@ -26,6 +26,8 @@ export interface RunOptions {
 
 /** Of what a program says, on each of its two outputs; the rest is dropped. */
 const outputMaxBytes = 64 * 2 ** 20;
+/** In the environment of whatever runs for a lab, so that it is found again whoever started it. */
+export const labVariable = 'HERALD_LAB';
 const childPollMs = 5;
 const childMaxMs = 30_000;
 
@@ -96,6 +98,20 @@ export async function startWords(
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
   child.unref();
   return await Promise.race([failed, childOf(child.pid ?? 0, options.log)]);
+}
+
+/** Starts words of this host that outlive this process, in no place; the result is their pid. */
+export function spawnApart(
+  [command = '', ...rest]: readonly string[],
+  { lab, log, env = process.env }: { readonly lab: string; readonly log: string; readonly env?: NodeJS.ProcessEnv },
+): number {
+  const fd = openSync(log, 'a');
+  const stdio: ChildOptions['stdio'] = ['ignore', fd, fd];
+  const child = spawn(command, rest, { cwd: '/', detached: true, stdio, env: { ...env, [labVariable]: lab } });
+  closeSync(fd);
+  child.on('error', () => {});
+  child.unref();
+  return child.pid ?? 0;
 }
 
 async function childOf(pid: number, log: string): Promise<number> {

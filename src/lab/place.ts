@@ -7,7 +7,16 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isRunning, type Ran, type RunOptions, runWords, signalTo, startTicksOf, startWords } from './place-process.ts';
+import {
+  isRunning,
+  labVariable,
+  type Ran,
+  type RunOptions,
+  runWords,
+  signalTo,
+  startTicksOf,
+  startWords,
+} from './place-process.ts';
 import { readyWord, rootScript, rootWords } from './place-root.ts';
 import { shellWords } from './place-words.ts';
 
@@ -60,8 +69,6 @@ export interface PlaceSpec {
 
 /** Of every lab: a folder each, and in it a file each for its places. */
 export const labsFolder = '/run/herald-lab';
-/** In the environment of whatever runs for a lab, so that it is found again whoever started it. */
-export const labVariable = 'HERALD_LAB';
 const closeMaxMs = 10_000;
 
 /** What is written down of a place. */

@@ -1,6 +1,7 @@
 /** What a lab needs of this host, by name; known before anything is made. */
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cacheFolder, missingForServer } from './kube-programs.ts';
 import { frrMissing } from './router.ts';
 import type { Topology } from './topology.ts';
 
@@ -24,6 +25,13 @@ export function labMissing(topology: Topology): readonly string[] {
     missing.push('the kernel has no overlay file system (modprobe overlay)');
   const frr = topology.nodes.some(node => node.role === 'frr') ? frrMissing() : undefined;
   return frr === undefined ? missing : [...missing, frr];
+}
+
+/** For an API server of the lab's own. */
+export function kubeMissing(): readonly string[] {
+  const where = `KUBEBUILDER_ASSETS, the PATH or ${cacheFolder()}; in a checkout node scripts/kube-build.ts builds them`;
+  const missing = missingForServer();
+  return missing.length === 0 ? [] : [`--kube needs ${missing.join(', ')}: in ${where}`];
 }
 
 function isInstalled(program: string): boolean {

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { programBinds } from './agents-program.ts';
 import { hostNode, managementNode } from './clab-links.ts';
 import { startCluster } from './cluster.ts';
+import { kubeFolders } from './kube-programs.ts';
 import { folderOf, type LabState, writeLab } from './lab-state.ts';
 import { addPort, FlatNetwork, joinPlaces, type LinkEnd, makeBridge } from './link.ts';
 import { openPlace, type Place } from './place.ts';
@@ -26,7 +27,7 @@ const atOnceMax = 4;
 
 /** The result are lines that name what does not stand and why. Throws when it cannot be brought up at all. */
 export async function bringUp(work: LabWork): Promise<readonly string[]> {
-  const { topology, cluster, manifests } = work.state;
+  const { topology, cluster, manifests, kube } = work.state;
   work.say(`nodes: ${work.plan.owners.length + work.plan.sharers.length}`);
   const places = await openPlaces(work);
   const management = await connect(work, places);
@@ -38,7 +39,8 @@ export async function bringUp(work: LabWork): Promise<readonly string[]> {
   if (cluster !== undefined || herald || manifests.length > 0) {
     work.signal.throwIfAborted();
     const folder = folderOf(topology.name);
-    const parts = { name: topology.name, folder, topology, cluster, places, manifests, say: work.say };
+    const { say, signal } = work;
+    const parts = { name: topology.name, folder, topology, cluster, places, manifests, kube, signal, say };
     problems.push(...(await startCluster(parts)));
   }
   work.signal.throwIfAborted();
@@ -67,7 +69,7 @@ async function openOne({ state }: LabWork, planned: PlannedPlace, places: Readon
     hostName,
     ...(network !== undefined && { network }),
     binds: [
-      ...programBinds(),
+      ...programBinds(state.kube ? kubeFolders() : []),
       ...(node?.binds ?? []).map(bind => ({ ...bind, from: sourceOf(bind, topology.name, topology.file) })),
     ],
     env: node?.env ?? {},

@@ -3,13 +3,14 @@
  * router that has a route to one, and every other node from which the way, followed from hop to hop, ends at a node of
  * the cluster or at a link where somebody answers for the address.
  */
+
+import type { RawObject } from '../api/object.ts';
 import type { AnnouncedView } from '../control/announced.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import { memberName } from './agents.ts';
 import { askSocket } from './agents-socket.ts';
 import { LabFolder } from './cluster-facts.ts';
-import { appliedObjects } from './cluster-manifests.ts';
 import { at, isKind, keyOf, labelsAt, listAt, namespaceOf, textAt, wholeAt } from './cluster-raw.ts';
 import type { Place } from './place.ts';
 import type { Check } from './verify.ts';
@@ -49,7 +50,7 @@ export async function addressOwners(places: readonly Place[]): Promise<ReadonlyM
 }
 
 export async function checkAddresses(around: Surroundings): Promise<readonly Check[]> {
-  const targets = targetsOf(around.folder);
+  const targets = targetsOf(await clusterObjects(around.folder));
   const operator = await servedByOperator(around);
   const checks: Check[] = [...operator.checks];
   const onLinks = new Set(await answeredOnLinks(around.members));
@@ -94,14 +95,22 @@ async function curl(place: Place, address: string, port: number, service: string
   return { what: 'address', from: place.name, to: `${url} (${service})`, ok: reached.includes(status), seen: said };
 }
 
+/** Without a controller there are none; that it does not answer is said elsewhere. */
+async function clusterObjects(folder: string): Promise<readonly RawObject[]> {
+  try {
+    return (await askSocket(LabFolder.socket(folder, 'controller'), '/objects')) as readonly RawObject[];
+  } catch {
+    return [];
+  }
+}
+
 interface Target {
   readonly ports: readonly number[];
   hasEndpoints(address: string): boolean;
 }
 
 /** Services by `namespace/name`: their TCP ports, and whether anybody stands behind an address of that family. */
-function targetsOf(folder: string): ReadonlyMap<string, Target> {
-  const objects = appliedObjects(LabFolder.manifests(folder));
+function targetsOf(objects: readonly RawObject[]): ReadonlyMap<string, Target> {
   const slices = objects.filter(each => isKind(each, 'discovery.k8s.io', 'EndpointSlice'));
   return new Map(
     objects

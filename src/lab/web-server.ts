@@ -99,7 +99,7 @@ function sayWho({ pod, node }: PodServer, from: string): string {
 }
 
 /** Runs `make` with this thread in another namespace; it must do all it has to do there before it returns. */
-function inNamespace(netns: string, make: () => void): void {
+export function inNamespace(netns: string, make: () => void): void {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
     enterNamespace(netns);
