@@ -1,50 +1,51 @@
 /**
- * What Herald costs on Kubernetes, and how fast it is there: `npm run bench:kube -- [STEP…]`. A real API server with
- * etcd, operator and agent of the built package under their own identities, one BGP peer; all on this machine.
+ * What Herald costs on Kubernetes, and how fast it is there: `npm run bench:kube -- [--peer metallb] [--rounds N]
+ * [STEP…]`. A real API server with etcd, operator and agent of the built package under their own identities, one BGP
+ * peer; all on this machine, anew for every round. With `--peer` each round of Herald is followed by one of the peer.
  *
  *   footprint   start-up, resident memory and requests in a quiet time, with 0, 1,000 and 10,000 Services and slices
  *   latency     from the answer to `create` to the address and to the UPDATE, one by one; with 0 and 2,000 present
  *   bulk2000    Services created as fast as the API server takes them; bulk5000 likewise
- *   none        the same without Herald: what the API server takes by itself
+ *   none        the same without anybody: what the API server takes by itself
+ *
+ * Every line ends with the machine's load, and with how much of its time the host gave to others.
  */
+import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Cluster, type HeraldProcess, roles } from './bench-kube-cluster.ts';
+import { parseArgs } from 'node:util';
+import { Cluster } from './bench-kube-cluster.ts';
+import { herald } from './bench-kube-herald.ts';
+import { metallb } from './bench-kube-metallb.ts';
+import type { Product, Running } from './bench-kube-product.ts';
 
 const workers = 8;
 const latencyRounds = 100;
 const quietSeconds = Number(process.env['QUIET_SECONDS'] ?? 60);
+const peers: Readonly<Record<string, Product>> = { metallb };
 
-const steps: Readonly<Record<string, () => Promise<void>>> = {
-  none: () =>
-    withCluster(async cluster => {
-      for (const count of [2000]) await bulk(cluster, count, []);
-    }),
-  footprint: async () => {
-    for (const count of [0, 1000, 10_000]) await withCluster(cluster => footprint(cluster, count));
+type Step = (product: Product) => Promise<void>;
+
+const steps: Readonly<Record<string, Step>> = {
+  none: product => withCluster(product, cluster => bulk(cluster, 'nobody', 2000, [])),
+  footprint: async product => {
+    for (const count of [0, 1000, 10_000])
+      await withCluster(product, cluster => footprint(cluster, product.name, count));
   },
-  latency: async () => {
-    for (const present of [0, 2000]) await withCluster(cluster => latency(cluster, present));
+  latency: async product => {
+    for (const present of [0, 2000]) await withCluster(product, cluster => latency(cluster, product.name, present));
   },
-  bulk2000: () => withCluster(async cluster => bulk(cluster, 2000, await both(cluster))),
-  bulk5000: () => withCluster(async cluster => bulk(cluster, 5000, await both(cluster))),
+  bulk2000: product => withCluster(product, async each => bulk(each, product.name, 2000, await each.run())),
+  bulk5000: product => withCluster(product, async each => bulk(each, product.name, 5000, await each.run())),
 };
 
-async function withCluster(work: (cluster: Cluster) => Promise<void>): Promise<void> {
-  const cluster = await Cluster.start();
+async function withCluster(product: Product, work: (cluster: Cluster) => Promise<void>): Promise<void> {
+  const cluster = await Cluster.start(product);
   try {
     await work(cluster);
   } finally {
     await cluster.stop();
   }
-}
-
-async function both(cluster: Cluster): Promise<HeraldProcess[]> {
-  const started: HeraldProcess[] = [];
-  for (const role of roles) started.push(await cluster.run(role));
-  await until(() => cluster.router.up, 'the BGP session');
-  await delay(1000);
-  return started;
 }
 
 /** Calls `make` for 0 to count - 1, several at a time. */
@@ -56,8 +57,8 @@ async function inParallel(count: number, make: (i: number) => Promise<unknown>):
   await Promise.all(Array.from({ length: workers }, worker));
 }
 
-async function footprint(cluster: Cluster, count: number): Promise<void> {
-  const first = await both(cluster);
+async function footprint(cluster: Cluster, who: string, count: number): Promise<void> {
+  const first = await cluster.run();
   await inParallel(count, async i => {
     await cluster.create(`svc-${i}`);
     await cluster.createSlice(`svc-${i}`, i);
@@ -70,30 +71,37 @@ async function footprint(cluster: Cluster, count: number): Promise<void> {
   const requests = cluster.requests();
   for (const [i, each] of first.entries()) {
     const cpu = ((each.cpu() - (before[i] ?? 0)) / quietSeconds) * 100;
-    line(
-      `${count} Services, ${each.role}`,
-      `${mib(each)}, ready after ${each.readyMs.toFixed(0)} ms, ${cpu.toFixed(2)}% of a core at rest`,
-    );
+    const said = `${mib(each)}, ready after ${each.readyMs.toFixed(0)} ms, ${cpu.toFixed(2)}% of a core at rest`;
+    line(`${who}, ${count} Services, ${each.name}`, said);
   }
-  line(`${count} Services, requests in ${quietSeconds} s`, JSON.stringify(requests));
+  line(`${who}, ${count} Services, requests in ${quietSeconds} s`, JSON.stringify(requests));
   for (const each of first) await each.stop();
   if (count === 0) return;
   // As after a restart: everything is there already.
-  for (const each of await both(cluster)) {
+  for (const each of await cluster.run()) {
     await delay(3000);
-    line(`${count} Services, ${each.role} anew`, `${mib(each)}, ready after ${each.readyMs.toFixed(0)} ms`);
+    line(`${who}, ${count} Services, ${each.name} anew`, `${mib(each)}, ready after ${each.readyMs.toFixed(0)} ms`);
   }
 }
 
-async function latency(cluster: Cluster, present: number): Promise<void> {
-  await both(cluster);
-  await inParallel(present, i => cluster.create(`old-${i}`));
-  await until(() => cluster.router.heardMs.size === present, 'those before', 120_000);
-  await delay(2000);
-  const shown: number[] = [];
-  const told: number[] = [];
+/** By what was measured, over all rounds: for the table at the end. */
+const measured = new Map<string, number[][]>();
+
+async function latency(cluster: Cluster, who: string, present: number): Promise<void> {
+  const running = await cluster.run();
+  await inParallel(present, async i => {
+    await cluster.createSlice(`old-${i}`, i);
+    await cluster.create(`old-${i}`);
+  });
+  await until(() => cluster.router.heardMs.size === present, 'those before', 300_000);
+  await delay(3000);
+  cluster.mark();
+  const cpuBefore = cpuNow(cluster, running);
+  const [shown, told]: [number[], number[]] = [[], []];
   for (let i = 0; i < latencyRounds; i++) {
     const name = `new-${i}`;
+    await cluster.createSlice(name, i);
+    await delay(30);
     const createdMs = await cluster.create(name);
     const seen = await until(() => cluster.addresses.get(name), `an address for ${name}`);
     const heardMs = await until(() => cluster.router.heardMs.get(seen.address), `a route to ${name}`);
@@ -101,38 +109,49 @@ async function latency(cluster: Cluster, present: number): Promise<void> {
     told.push(Math.max(0, heardMs - createdMs));
     await delay(20);
   }
-  line(`latency, ${present} present: status`, quantiles(shown));
-  line(`latency, ${present} present: UPDATE`, quantiles(told));
+  for (const [what, values] of [['status', shown] as const, ['UPDATE', told] as const]) {
+    const title = `${who}, ${present} present: ${what}`;
+    line(title, quantiles(values));
+    measured.set(title, [...(measured.get(title) ?? []), values]);
+  }
+  const spent = cpuNow(cluster, running).map(([name, seconds], i) => {
+    const ms = ((seconds - (cpuBefore[i]?.[1] ?? 0)) * 1000) / latencyRounds;
+    return `${name} ${ms.toFixed(1)}`;
+  });
+  line(`${who}, ${present} present: CPU ms a Service`, spent.join(', '));
+  line(`${who}, ${present} present: requests`, JSON.stringify(cluster.requests()));
 }
 
-async function bulk(cluster: Cluster, count: number, processes: readonly HeraldProcess[]): Promise<void> {
+function cpuNow(cluster: Cluster, running: readonly Running[]): (readonly [name: string, seconds: number])[] {
+  return [...running.map(each => [each.name, each.cpu()] as const), ['API server', cluster.apiCpu()]];
+}
+
+async function bulk(cluster: Cluster, who: string, count: number, running: readonly Running[]): Promise<void> {
+  if (running.length > 0) await inParallel(count, i => cluster.createSlice(`bulk-${i}`, i));
+  await delay(3000);
   cluster.mark();
-  const apiBefore = cluster.apiCpu();
-  const cpuBefore = processes.map(each => each.cpu());
+  const title = `${count} Services, ${who}`;
+  const cpuBefore = cpuNow(cluster, running);
   const startMs = performance.now();
   let lastMs = 0;
   await inParallel(count, async i => {
     lastMs = Math.max(lastMs, await cluster.create(`bulk-${i}`));
   });
-  const created = (lastMs - startMs) / 1000;
-  if (processes.length === 0) {
-    const cpu = cluster.apiCpu() - apiBefore;
-    line(`${count} Services, no Herald`, `created in ${created.toFixed(2)} s; API server ${cpu.toFixed(1)} s of CPU`);
-    return;
-  }
-  await until(() => cluster.router.heardMs.size === count, 'all routes', 180_000);
-  const addressMs = Math.max(...[...cluster.addresses.values()].map(each => each.atMs));
-  const routeMs = Math.max(...cluster.router.heardMs.values());
   const seconds = (ms: number) => `${((ms - startMs) / 1000).toFixed(2)} s`;
-  line(
-    `${count} Services`,
-    `created in ${created.toFixed(2)} s, addresses after ${seconds(addressMs)}, routes after ${seconds(routeMs)}`,
-  );
-  for (const [i, each] of processes.entries())
-    line(`${count} Services, ${each.role}`, `${mib(each)}, ${(each.cpu() - (cpuBefore[i] ?? 0)).toFixed(1)} s of CPU`);
-  line(`${count} Services, API server`, `${(cluster.apiCpu() - apiBefore).toFixed(1)} s of CPU`);
+  const created = `created in ${seconds(lastMs)}`;
+  if (running.length === 0) line(title, created);
+  else {
+    await until(() => cluster.router.heardMs.size === count, 'all routes', 300_000);
+    const addressMs = Math.max(...[...cluster.addresses.values()].map(each => each.atMs));
+    const routeMs = Math.max(...cluster.router.heardMs.values());
+    line(title, `${created}, addresses after ${seconds(addressMs)}, routes after ${seconds(routeMs)}`);
+  }
+  const spent = cpuNow(cluster, running).map(([name, s], i) => `${name} ${(s - (cpuBefore[i]?.[1] ?? 0)).toFixed(1)}`);
+  line(`${title}, CPU s`, spent.join(', '));
+  for (const each of running) line(`${title}, ${each.name}`, mib(each));
+  if (running.length === 0) return;
   await delay(3000);
-  line(`${count} Services, requests`, JSON.stringify(cluster.requests()));
+  line(`${title}, requests`, JSON.stringify(cluster.requests()));
 }
 
 async function until<T>(probe: () => T | undefined | false, what: string, limitMs = 30_000): Promise<T> {
@@ -145,22 +164,62 @@ async function until<T>(probe: () => T | undefined | false, what: string, limitM
   }
 }
 
-function mib(process: HeraldProcess): string {
-  const { now, peak } = process.memory();
+function mib(running: Running): string {
+  const { now, peak } = running.memory();
   return `${now.toFixed(0)} MiB (at most ${peak.toFixed(0)})`;
 }
 
-function quantiles(values: readonly number[]): string {
+function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const at = (q: number) =>
-    (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN).toFixed(1);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+}
+
+function quantiles(values: readonly number[]): string {
+  const at = (q: number) => quantile(values, q).toFixed(1);
   return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms`;
 }
 
-function line(what: string, said: string): void {
-  console.log(`${what.padEnd(36)} ${said}  [load ${loadavg()[0]?.toFixed(1)}]`);
+/** Of the rounds: the median of their medians and its spread; p99 and maximum of all their values together. */
+function summary(rounds: readonly (readonly number[])[]): string {
+  const medians = rounds.map(each => quantile(each, 0.5));
+  const [middle, min, max] = [quantile(medians, 0.5), Math.min(...medians), Math.max(...medians)];
+  const all = rounds.flat();
+  const spread = `${middle.toFixed(1)} ms (${min.toFixed(1)}..${max.toFixed(1)})`;
+  return `p50 ${spread}, p99 ${quantile(all, 0.99).toFixed(1)} ms, max ${quantile(all, 1).toFixed(1)} ms`;
 }
 
-const chosen = process.argv.slice(2);
-for (const [name, step] of Object.entries(steps)) if (chosen.length === 0 || chosen.includes(name)) await step();
+let before = machine();
+
+/** Jiffies of the machine: taken by the host for others, and all. proc(5), /proc/stat. */
+function machine(): { readonly stolen: number; readonly all: number } {
+  const fields = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]?.split(/\s+/).slice(1, 9).map(Number) ?? [];
+  return { stolen: fields[7] ?? 0, all: fields.reduce((sum, each) => sum + each, 0) };
+}
+
+/** `stolen`: since the line before this one. */
+function line(what: string, said: string): void {
+  const now = machine();
+  const stolen = ((now.stolen - before.stolen) / Math.max(1, now.all - before.all)) * 100;
+  if (now.all - before.all > 100) before = now;
+  console.log(`${what.padEnd(44)} ${said}  [load ${loadavg()[0]?.toFixed(1)}, stolen ${stolen.toFixed(0)}%]`);
+}
+
+const { values: options, positionals: chosen } = parseArgs({
+  allowPositionals: true,
+  options: { peer: { type: 'string' }, rounds: { type: 'string', default: '1' } },
+});
+const peer = options.peer === undefined ? undefined : peers[options.peer];
+if (options.peer !== undefined && peer === undefined) throw new Error(`--peer is one of ${Object.keys(peers)}`);
+const products = [herald, ...(peer === undefined ? [] : [peer])];
+for (const each of products) {
+  const missing = each.missing();
+  if (missing !== undefined) throw new Error(missing);
+}
+for (const [name, step] of Object.entries(steps)) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  for (let round = 0; round < Number(options.rounds); round++)
+    for (const each of name === 'none' ? [herald] : products) await step(each);
+}
+for (const [title, rounds] of measured)
+  if (rounds.length > 1) line(`${title}, ${rounds.length} rounds`, summary(rounds));
 process.exit();
