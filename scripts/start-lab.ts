@@ -2,8 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { missingForServer, program } from '../src/lab/kube-programs.ts';
+import { labName } from './start-ask.ts';
+import { applyAndWatch } from './start-kube.ts';
 import { Show } from './start-show.ts';
-import { labName, steps } from './start-steps.ts';
+import { addresses, steps } from './start-steps.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const topology = 'examples/lab/topology.clab.yml';
@@ -30,8 +33,21 @@ export function labMissing(): readonly string[] {
   return [...(process.getuid?.() === 0 ? [] : ['root']), ...absent.map(([, from]) => `the package ${from}`)];
 }
 
+export interface StartOptions {
+  /** It ends after the checks. */
+  readonly once: boolean;
+  /** Objects are in a real API server, applied with kubectl. */
+  readonly kube: boolean;
+}
+
+/** Programs of Kubernetes are built where they can be; what is missing still comes back. */
+export function kubeMissing(): readonly string[] {
+  spawnSync(process.execPath, [`${root}scripts/kube-build.ts`], { stdio: 'inherit' });
+  return missingForServer();
+}
+
 /** The exit status. */
-export async function startLab({ once }: { readonly once: boolean }): Promise<number> {
+export async function startLab({ once, kube }: StartOptions): Promise<number> {
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort(signal));
   const show = new Show(abort.signal);
@@ -43,15 +59,21 @@ export async function startLab({ once }: { readonly once: boolean }): Promise<nu
   writeFileSync(starterFile, String(process.pid));
   try {
     show.step('The lab: two routers, three nodes, two clients');
-    const up = await show.herald('lab', 'up', topology, '--manifests', 'examples/lab/manifests');
+    const manifests = 'examples/lab/manifests';
+    const words = kube ? ['--kube', '--manifests', `${manifests}/nodes.yaml`] : ['--manifests', manifests];
+    const up = await show.herald('lab', 'up', topology, ...words);
     show.check('everything stands', up.status === 0);
     // What is named above would be waited for in vain.
-    if (up.status === 0) for (const step of steps) await step(show);
+    if (up.status === 0) {
+      await addresses(show, kube ? applyAndWatch : undefined);
+      for (const step of steps) await step(show);
+    }
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
     const { failed, checks } = show;
     show.say(`\n${checks - failed.length} of ${checks} checks hold, after ${seconds} s`);
+    show.say(`   steps: ${show.stepSeconds.map(each => `${each.toFixed(1)} s`).join(', ')}`);
     for (const each of failed) show.say(`  ✗ ${each}`);
-    if (!once) await stay(show, abort.signal);
+    if (!once) await stay(show, kube, abort.signal);
     return failed.length === 0 ? 0 : 1;
   } catch (error) {
     if (!abort.signal.aborted) throw error;
@@ -88,14 +110,15 @@ function starterState(): 'nobody' | 'runs' | 'ended' {
   }
 }
 
-function stay(show: Show, signal: AbortSignal): Promise<void> {
+function stay(show: Show, kube: boolean, signal: AbortSignal): Promise<void> {
+  const follow = kube ? kubeHint() : 'Edit examples/lab/manifests: the lab follows.';
   show.say(`
 The lab stands until Ctrl-C. In another terminal:
   bin/herald lab ls
   bin/herald lab exec client bash
   bin/herald lab exec tor0 vtysh
   bin/herald l2 --socket /run/herald-lab/${labName}/sockets/agent-node0.sock
-Edit examples/lab/manifests: the lab follows.`);
+${follow}`);
   return new Promise(resolve => {
     // Signals alone do not keep a process alive.
     const alive = setInterval(() => {}, 60_000);
@@ -106,6 +129,11 @@ Edit examples/lab/manifests: the lab follows.`);
     if (signal.aborted) end();
     else signal.addEventListener('abort', end, { once: true });
   });
+}
+
+function kubeHint(): string {
+  const kubectl = `${program('kubectl')} --kubeconfig /run/herald-lab/${labName}/kube/admin.kubeconfig`;
+  return `The API server is yours:\n  ${kubectl} get services --all-namespaces --watch`;
 }
 
 function remove(): void {

@@ -6,9 +6,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
+import { program } from '../src/lab/kube-programs.ts';
+import { labName } from './start-ask.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const pollMs = 200;
+const pollMs = 100;
 /** A loaded machine takes its time. */
 const waitMaxMs = 90_000;
 
@@ -23,7 +25,7 @@ export class Show {
   readonly #terminal = process.stdout.isTTY === true;
   readonly #failed: string[] = [];
   #checks = 0;
-  #steps = 0;
+  readonly #stepsMs: number[] = [];
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
@@ -38,7 +40,14 @@ export class Show {
   }
 
   step(title: string): void {
-    console.log(styleText('bold', `\n${++this.#steps}. ${title}`));
+    this.#stepsMs.push(performance.now());
+    console.log(styleText('bold', `\n${this.#stepsMs.length}. ${title}`));
+  }
+
+  /** How long each step took, in order. */
+  get stepSeconds(): readonly number[] {
+    const ends = [...this.#stepsMs.slice(1), performance.now()];
+    return this.#stepsMs.map((startMs, i) => ((ends[i] ?? 0) - startMs) / 1000);
   }
 
   say(text: string): void {
@@ -54,20 +63,38 @@ export class Show {
   /** Shows `bin/herald …` and what it prints, and gives it back. */
   async herald(...words: string[]): Promise<Ran> {
     console.log(styleText('cyan', `   $ bin/herald ${shown(words)}`));
-    const ran = await this.quietly(...words);
-    for (const line of `${ran.out}${ran.err}`.trimEnd().split('\n')) console.log(`     ${line}`.trimEnd());
+    const ran = await this.begin(words).ended;
+    this.quote(`${ran.out}${ran.err}`);
     return ran;
   }
 
-  /** The same, and nothing is shown. */
-  quietly(...words: string[]): Promise<Ran> {
-    return this.begin(words).ended;
+  /** Shows `kubectl …` and what it prints. */
+  async kubectl(...words: string[]): Promise<Ran> {
+    console.log(styleText('cyan', `   $ kubectl ${shown(words)}`));
+    const ran = await this.beginKubectl(words).ended;
+    this.quote(`${ran.out}${ran.err}`);
+    return ran;
   }
 
-  /** Goes on beside what follows. */
-  begin(words: readonly string[], options: { env?: NodeJS.ProcessEnv; detached?: boolean } = {}): Begun {
+  /** What a program has printed. */
+  quote(text: string): void {
+    for (const line of text.trimEnd().split('\n')) console.log(`     ${line}`.trimEnd());
+  }
+
+  /** `bin/herald …`, which goes on beside what follows. */
+  begin(words: readonly string[], options: BeginOptions = {}): Begun {
+    return this.#spawn(`${root}bin/herald`, words, options);
+  }
+
+  beginKubectl(words: readonly string[]): Begun {
+    const folder = `/run/herald-lab/${labName}/kube`;
+    const env = { ...process.env, KUBECONFIG: `${folder}/admin.kubeconfig`, KUBECACHEDIR: `${folder}/cache` };
+    return this.#spawn(program('kubectl'), words, { env });
+  }
+
+  #spawn(command: string, words: readonly string[], options: BeginOptions): Begun {
     this.#signal.throwIfAborted();
-    const child = spawn(`${root}bin/herald`, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const child = spawn(command, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
     let [out, err] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text;
@@ -108,6 +135,11 @@ export class Show {
       if (this.#terminal) process.stdout.write('\r\x1b[K');
     }
   }
+}
+
+interface BeginOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly detached?: boolean;
 }
 
 interface Begun {

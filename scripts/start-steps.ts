@@ -1,69 +1,34 @@
 /** What `npm start` shows of the lab once it stands, and what it checks. Addresses are those of examples/lab. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Agent, agentOf, given, inside, labName, ownerOf, paths, socket } from './start-ask.ts';
 import type { Show } from './start-show.ts';
 
-/** As the topology names it. */
-export const labName = 'herald';
 type Step = (show: Show) => Promise<void>;
 
-const socket = (name: string) => `/run/herald-lab/${labName}/sockets/${name}.sock`;
 const on = (node: string, ...words: string[]) => ['lab', 'exec', '--lab', labName, node, ...words];
-const nodes = ['node0', 'node1', 'node2'];
 const flat = { v4: '192.168.50.200', v6: 'fd00:0:0:50::200' };
-/** Questions of the fail-over: so often, so many. */
-const asked = { everyMs: 20, count: 500 };
+/** Questions of the fail-over: so often, so many; the agent is killed after some of them. */
+const asked = { everyMs: 20, count: 330, killAfterMs: 600 };
 
-interface Pools {
-  readonly allocations: readonly { readonly service: string; readonly held: readonly { readonly address: string }[] }[];
-}
-
-async function json<T>(show: Show, ...words: string[]): Promise<T | undefined> {
-  const { status, out } = await show.quietly(...words);
-  if (status !== 0) return undefined;
-  try {
-    return JSON.parse(out) as T;
-  } catch {
-    return undefined;
-  }
-}
-
-/** What a Service was given. */
-async function given(show: Show, service: string): Promise<readonly string[]> {
-  const pools = await json<Pools>(show, 'ipam', '--socket', socket('operator'), '-o', 'json');
-  const found = pools?.allocations.find(each => each.service === service);
-  return (found?.held ?? []).map(({ address }) => address);
-}
-
-async function addresses(show: Show): Promise<void> {
+/** With a Kubernetes API `applied` shows how the Services came. */
+export async function addresses(show: Show, applied?: Step): Promise<void> {
   show.step('Addresses from the pools');
-  await show.until('addresses', async () => ((await given(show, 'lab/web')).length === 2 ? true : undefined));
+  await applied?.(show);
+  await show.until('addresses', async () => ((await given('lab/web')).length === 2 ? true : undefined));
   await show.herald('ipam', '--socket', socket('operator'));
   const services = ['lab/web', 'lab/login', 'lab/web-flat'];
-  const counts = await Promise.all(services.map(async each => (await given(show, each)).length));
+  const counts = await Promise.all(services.map(async each => (await given(each)).length));
   show.check('three Services have five addresses', counts.join() === '2,1,2');
-}
-
-interface Path {
-  readonly valid?: boolean;
-  readonly multipath?: boolean;
-  readonly stale?: boolean;
-}
-
-/** What a router knows of a prefix, from the nodes themselves. */
-async function paths(show: Show, router: string, prefix: string): Promise<readonly Path[]> {
-  const family = prefix.includes(':') ? 'ipv6' : 'ipv4';
-  const words = on(router, 'vtysh', '-c', `show bgp ${family} unicast ${prefix} json`);
-  return (await json<{ paths?: Path[] }>(show, ...words))?.paths ?? [];
 }
 
 async function bgp(show: Show): Promise<void> {
   show.step('BGP: the routers learn a route to each address from every node that serves it');
-  const [v4 = '', v6 = ''] = await given(show, 'lab/web');
+  const [v4 = '', v6 = ''] = await given('lab/web');
   const prefixes = [`${v4}/32`, `${v6}/128`];
   const all = await show.until('three equal paths on both routers', async () => {
     for (const router of ['tor0', 'tor1'])
       for (const prefix of prefixes) {
-        const found = await paths(show, router, prefix);
+        const found = await paths(router, prefix);
         if (found.filter(({ multipath }) => multipath === true).length !== 3) return undefined;
       }
     return true;
@@ -76,30 +41,13 @@ async function bgp(show: Show): Promise<void> {
 
 async function l2(show: Show): Promise<void> {
   show.step('L2: one node answers for an address of the flat network');
-  const owner = await show.until('an owner', () => ownerOf(show));
-  const arp = await show.herald(...on('client', 'arping', '-c', '3', '-I', 'eth1', flat.v4));
+  const owner = await show.until('an owner', () => ownerOf(flat.v4));
+  const arp = await show.herald(...on('client', 'arping', '-c', '3', '-W', '0.2', '-I', 'eth1', flat.v4));
   const ndp = await show.herald(...on('client', 'ndisc6', '-1', flat.v6, 'eth1'));
   await show.herald('l2', '--socket', socket(`agent-${owner ?? 'node0'}`));
   const mac = /from ([0-9a-f:]{17}) /.exec(arp.out)?.[1];
   show.check(`ARP and neighbour solicitations are answered, by ${owner}`, arp.status === 0 && ndp.status === 0);
   show.check('both with the same MAC', mac !== undefined && ndp.out.toLowerCase().includes(mac));
-}
-
-/** The node that says it owns the address. */
-async function ownerOf(show: Show, but?: string): Promise<string | undefined> {
-  for (const node of nodes.filter(each => each !== but)) {
-    const said = await json<{ rows: { address: string; owner: string }[] }>(
-      show,
-      'l2',
-      '--socket',
-      socket(`agent-${node}`),
-      '-o',
-      'json',
-    );
-    const owner = said?.rows.find(({ address }) => address === flat.v4)?.owner;
-    if (owner === node) return owner;
-  }
-  return undefined;
 }
 
 /** `lab/web-1 on node0 to 10.0.0.10`: which pod answered, and whom it saw. */
@@ -114,10 +62,10 @@ async function curl(show: Show, from: string, address: string, times: number): P
 
 async function traffic(show: Show): Promise<void> {
   show.step('Traffic: through the routers and equal paths, and on the flat network');
-  const [v4 = '', v6 = ''] = await given(show, 'lab/web');
-  const [login = ''] = await given(show, 'lab/login');
-  const first = on('remote', 'curl', '-s', '-m', '5', `http://${login}/`);
-  await show.until('the first answer', async () => ((await show.quietly(...first)).status === 0 ? true : undefined));
+  const [v4 = '', v6 = ''] = await given('lab/web');
+  const [login = ''] = await given('lab/login');
+  const first = () => inside('remote', 'curl', '-s', '-m', '5', `http://${login}/`);
+  await show.until('the first answer', async () => (await first()) || undefined);
   const times = 12;
   const answers = await curl(show, 'remote', v4, times);
   show.check(`${times} of ${times} requests from behind tor0 are answered`, answers.length === times);
@@ -133,19 +81,19 @@ async function traffic(show: Show): Promise<void> {
 /** Fails the owner of the address while somebody asks for it, and starts its agent again. */
 async function failOver(show: Show): Promise<void> {
   show.step('Fail-over: the owner’s agent is killed while the client asks every 20 ms');
-  const owner = await show.until('an owner', () => ownerOf(show));
-  const [v4 = ''] = await given(show, 'lab/web');
+  const owner = await show.until('an owner', () => ownerOf(flat.v4));
+  const [v4 = ''] = await given('lab/web');
   if (owner === undefined) return show.check('there is an owner', false);
-  const agent = await agentOf(show, owner);
+  const agent = await agentOf(owner);
   const watch = show.begin(on('tor0', 'ip', 'monitor', 'route'));
   const every = String(asked.everyMs / 1000);
   const questions = ['arping', '-I', 'eth1', '-W', every, '-c', String(asked.count), flat.v4];
   show.say(`   $ bin/herald lab exec client ${questions.join(' ')} &`);
   const prober = show.begin(on('client', ...questions));
-  await delay(1000);
+  await delay(asked.killAfterMs);
   await show.herald(...on(owner, 'pkill', '-KILL', '-f', 'roles agent'));
   const { out } = await prober.ended;
-  const next = await show.until('the next owner', () => ownerOf(show, owner));
+  const next = await show.until('the next owner', () => ownerOf(flat.v4, owner));
   const { answers, silentMs } = silence(out);
   show.say(`   ${answers} answers; the longest silence ${silentMs} ms, to ${asked.everyMs} ms; now ${next} answers`);
   show.check('another node answers', next !== undefined);
@@ -154,28 +102,13 @@ async function failOver(show: Show): Promise<void> {
   show.check('the client is answered still', reached.length === 1);
   await restart(show, owner, agent, v4);
   const fewest = Math.min(3, ...nextHops(watch.out(), v4));
-  await show.quietly(...on('tor0', 'pkill', '-f', 'ip monitor route'));
+  await inside('tor0', 'pkill', '-f', 'ip monitor route');
   show.check(`tor0 never had fewer than three next hops to ${v4}`, fewest === 3);
-}
-
-interface Agent {
-  readonly words: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
-}
-
-/** The words of the agent that runs there, to start it again by. */
-async function agentOf(show: Show, node: string): Promise<Agent> {
-  const { out } = await show.quietly(...on(node, 'pgrep', '-f', 'roles agent'));
-  const pid = out.split('\n')[0] ?? '';
-  const read = async (what: string) => (await show.quietly(...on(node, 'cat', `/proc/${pid}/${what}`))).out.split('\0');
-  const words = (await read('cmdline')).filter(word => word !== '');
-  const from = (await read('environ')).find(each => each.startsWith('NODE_COMPILE_CACHE='));
-  return { words: from === undefined ? words : ['env', from, ...words], env: process.env };
 }
 
 async function restart(show: Show, node: string, agent: Agent, address: string): Promise<void> {
   show.step('The agent starts again: the routers kept its routes meanwhile');
-  const stale = (await paths(show, 'tor0', `${address}/32`)).filter(each => each.stale === true).length;
+  const stale = (await paths('tor0', `${address}/32`)).filter(each => each.stale === true).length;
   show.say(`   on tor0 ${stale} path to ${address} is kept as stale`);
   show.say(`   $ bin/herald lab exec ${node} herald run --roles agent --node ${node} … &`);
   const { child } = show.begin(on(node, ...agent.words), { detached: true, env: agent.env });
@@ -183,7 +116,7 @@ async function restart(show: Show, node: string, agent: Agent, address: string):
   child.stdout?.destroy();
   child.stderr?.destroy();
   const fresh = await show.until('three equal paths, none of them stale', async () => {
-    const found = (await paths(show, 'tor0', `${address}/32`)).filter(each => each.multipath === true);
+    const found = (await paths('tor0', `${address}/32`)).filter(each => each.multipath === true);
     return found.length === 3 && found.every(each => each.stale !== true) ? true : undefined;
   });
   show.check('three equal paths again, none of them stale', fresh === true);
@@ -221,5 +154,5 @@ async function verify(show: Show): Promise<void> {
   show.check('herald lab verify finds nothing', status === 0);
 }
 
-/** In this order. */
-export const steps: readonly Step[] = [addresses, bgp, l2, traffic, failOver, verify];
+/** In this order, once the addresses are there. */
+export const steps: readonly Step[] = [bgp, l2, traffic, failOver, verify];

@@ -1,6 +1,7 @@
 /** The labs that stand, with their nodes, for people and for programs. */
 import { labNames, readLab } from './lab-state.ts';
 import { type Place, placesOf } from './place.ts';
+import { isPodLink } from './pods-network.ts';
 
 export interface ListedLab {
   readonly name: string;
@@ -15,7 +16,7 @@ export interface ListedNode {
   readonly role: string;
   readonly image: string;
   readonly pid: number;
-  /** With prefix lengths, without those of `lo` that everybody has. */
+  /** With prefix lengths; without those of `lo`, and of a node's ends of its pods' links, which all have the same. */
   readonly addresses: readonly string[];
 }
 
@@ -43,7 +44,8 @@ export async function listLabs(only: string | undefined): Promise<readonly Liste
 
 async function addressesOf(place: Place): Promise<readonly string[]> {
   const { stdout } = await place.run(['ip', '-o', 'addr', 'show', 'scope', 'global']);
-  return [...stdout.matchAll(/^[0-9]+: (\S+) +inet6? (\S+)/gm)].map(([, link, address]) => `${link} ${address}`);
+  const rows = [...stdout.matchAll(/^[0-9]+: (\S+) +inet6? (\S+)/gm)];
+  return rows.flatMap(([, link = '', address]) => (isPodLink(link) ? [] : [`${link} ${address}`]));
 }
 
 export function labTable({ name, file, state, nodes }: ListedLab): string {

@@ -144,6 +144,11 @@ function placeName({ name, namespace }: Pod): string {
   return `${name}.${namespace}`;
 }
 
+/** A node's end of the link to one of its pods. */
+export function isPodLink(name: string): boolean {
+  return /^pod[0-9a-f]{10}$/.test(name);
+}
+
 /** At most 15 octets, the same for the same pod. */
 function linkName(pod: Pod): string {
   return `pod${createHash('sha256').update(podKey(pod)).digest('hex').slice(0, 10)}`;
