@@ -27,11 +27,14 @@ const seriesMax = 2000;
 const burst = 50;
 const refillMs = 1000;
 const waitingMax = 200;
+/** An event comes when everything else is done: what it tells of is still on its way to others when it is recorded. */
+const leisureMs = 200;
 
 interface Series {
   readonly event: EventRecord;
   readonly name: string;
   readonly namespace: string;
+  readonly beginWallMs: number;
   count: number;
   toldCount: number;
   toldMs: number;
@@ -100,7 +103,8 @@ export class Events {
     const namespace = event.about.namespace || 'default';
     const name = `${event.about.name.slice(0, 200)}.${clock.wallMs().toString(16)}${(this.#sequence++).toString(16)}`;
     const nowMs = clock.nowMs();
-    const series = { event, name, namespace, count: 1, toldCount: 1, toldMs: nowMs, lastMs: nowMs, cancel: () => {} };
+    const told = { count: 1, toldCount: 1, toldMs: nowMs, lastMs: nowMs, cancel: () => {} };
+    const series = { event, name, namespace, beginWallMs: clock.wallMs(), ...told };
     if (!this.#enqueue(event.type, () => this.#create(series))) return;
     this.#series.set(key, series);
     for (const [oldest, { cancel }] of this.#series) {
@@ -114,12 +118,12 @@ export class Events {
   #enqueue(type: EventRecord['type'], send: () => Promise<void>): boolean {
     this.#refill();
     const mayWait = type === 'Warning' && this.#waiting.length < waitingMax;
-    if (this.#tokens < 1 && !mayWait) {
+    if (this.#tokens <= this.#waiting.length && !mayWait) {
       this.#dropped++;
       return false;
     }
     this.#waiting.push(send);
-    this.#drain();
+    this.#cancel ??= this.#env.clock.after(leisureMs, () => this.#drain());
     return true;
   }
 
@@ -132,6 +136,7 @@ export class Events {
   }
 
   #drain(): void {
+    this.#cancel = undefined;
     this.#refill();
     while (this.#tokens >= 1 && !this.#closed) {
       const send = this.#waiting.shift();
@@ -140,11 +145,10 @@ export class Events {
       send().catch(error => this.#env.log.debug('event not written', { error: String(error) }));
     }
     if (this.#closed || this.#waiting.length === 0) return;
-    this.#cancel?.();
     this.#cancel = this.#env.clock.after(refillMs, () => this.#drain());
   }
 
-  async #create({ event, name, namespace }: Series): Promise<void> {
+  async #create({ event, name, namespace, beginWallMs }: Series): Promise<void> {
     const { about, type, reason, message } = event;
     const uid = this.#env.uidOf(about);
     const regarding = { ...about, apiVersion: apiVersionOf(about.kind), ...(uid === undefined ? {} : { uid }) };
@@ -152,7 +156,7 @@ export class Events {
       apiVersion: resource.apiVersion,
       kind: resource.kind,
       metadata: { name, namespace },
-      eventTime: microTime(this.#env.clock.wallMs()),
+      eventTime: microTime(beginWallMs),
       reportingController: this.#env.controller,
       reportingInstance: this.#env.instance,
       action: 'Reconcile',

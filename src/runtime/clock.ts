@@ -9,6 +9,11 @@ export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   after(delayMs, fn) {
+    // A timer waits a millisecond at least; this comes when what the kernel has for us now has been read.
+    if (delayMs <= 0) {
+      const immediate = setImmediate(fn);
+      return () => clearImmediate(immediate);
+    }
     let timer: NodeJS.Timeout;
     const arm = (leftMs: number) => {
       const pieceMs = Math.min(Math.max(leftMs, 0), delayMaxMs);

@@ -9,8 +9,9 @@ import type { Clock, Store, Target } from './ports.ts';
 /** Writes under way at a time: enough for a store to put many into one commit, few enough to leave room for others. */
 const writesMax = 256;
 
-/** Pools are written no more often. */
+/** Pools are written no more often, and not while what fills them is still being told. */
 const poolsEveryMs = 1000;
+const poolsLeisureMs = 100;
 
 function isPool({ ref }: StatusWrite): boolean {
   return ref.kind === 'CiliumLoadBalancerIPPool';
@@ -43,13 +44,13 @@ export class IpamPoolTarget implements Target<IpamDesired> {
   async apply({ writes }: IpamDesired, signal: AbortSignal): Promise<void> {
     const pools = writes.filter(isPool);
     if (pools.length === 0) return;
-    await this.#pause(this.#wroteMs + poolsEveryMs - this.#clock.nowMs(), signal);
+    const sinceMs = this.#clock.nowMs() - this.#wroteMs;
+    await this.#pause(Math.max(poolsLeisureMs, poolsEveryMs - sinceMs), signal);
     await this.#writer.write(pools, signal);
     this.#wroteMs = this.#clock.nowMs();
   }
 
   #pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (ms <= 0) return Promise.resolve();
     return new Promise(resolve => {
       const done = () => {
         cancel();

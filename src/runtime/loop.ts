@@ -6,7 +6,7 @@
 import type { Clock, Log, Target } from './ports.ts';
 
 export interface LoopLimits {
-  /** Wake-ups within this time of the first become one pass. */
+  /** Wake-ups within this time of the first become one pass; 0: those of one turn of the event loop. */
   readonly coalesceMs: number;
   /**
    * So many passes may follow one another that closely, and one more for each `quickPassMs` since. A flood is taken in
@@ -22,7 +22,7 @@ export interface LoopLimits {
 }
 
 const defaultLimits: LoopLimits = {
-  coalesceMs: 1,
+  coalesceMs: 0,
   quickPassesMax: 8,
   quickPassMs: 10,
   floodCoalesceMs: 10,
