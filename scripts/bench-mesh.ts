@@ -34,6 +34,7 @@ const nodeCount = Number(process.argv[3] ?? 100);
 const changeCount = 50;
 /** As bin/herald starts an agent. */
 const agentFlags = ['--max-semi-space-size=2'];
+const agentEnv = { NODE_COMPILE_CACHE: `${tmpdir()}/node-compile-cache`, MALLOC_ARENA_MAX: '1' };
 const namespace = `hrld-${process.pid}-bench`;
 
 if (process.env['BENCH_MESH_INSIDE'] === undefined) {
@@ -42,7 +43,7 @@ if (process.env['BENCH_MESH_INSIDE'] === undefined) {
     const profile = process.env['BENCH_MESH_NODE_FLAGS']?.split(' ') ?? [];
     const flags = ['--expose-gc', ...agentFlags, ...profile];
     const words = ['netns', 'exec', namespace, process.execPath, ...flags, fileURLToPath(import.meta.url)];
-    const env = { NODE_COMPILE_CACHE: `${tmpdir()}/node-compile-cache`, ...process.env, BENCH_MESH_INSIDE: '1' };
+    const env = { ...agentEnv, ...process.env, BENCH_MESH_INSIDE: '1' };
     const { status } = spawnSync('ip', [...words, String(clusterCount), String(nodeCount)], { stdio: 'inherit', env });
     process.exitCode = status ?? 1;
   } finally {

@@ -4,7 +4,7 @@
  * every route to it at once.
  */
 import { IpAddress } from '../net/ip.ts';
-import type { KernelRefusal, KernelRefusalReason } from '../runtime/kernel-routes.ts';
+import type { KernelNextHop, KernelRefusal, KernelRefusalReason } from '../runtime/kernel-routes.ts';
 import type { NumberedGroup } from './kernel-routes-message.ts';
 import { NetlinkWriter } from './netlink.ts';
 import type { NetlinkBatch, Refused } from './netlink-batch.ts';
@@ -35,8 +35,8 @@ const hopMask = 0x3fff_ffff;
 interface HopState {
   readonly id: number;
   readonly hop: Hop;
-  /** For people. */
-  readonly what: string;
+  /** Its name; undefined for one that the kernel listed. */
+  readonly link: string | undefined;
   isThere: boolean;
   refused: KernelRefusal | undefined;
   /** How many groups want it. */
@@ -64,6 +64,7 @@ export class KernelGroups {
   readonly #groups = new Map<number, GroupState>();
   /** Names of the links that next hops are on, with how many are. */
   readonly #links = new Map<string, number>();
+  readonly #linkNames = new Map<string, string>();
   /** Next hops that nobody may want any more, by what they are. */
   readonly #idle = new Set<string>();
   /** What the kernel did not take. */
@@ -129,8 +130,7 @@ export class KernelGroups {
       if ('members' in each) this.#group(each.id).members = textOf(each.members);
       else {
         const { id, hop } = each;
-        const what = `via ${IpAddress.format(hop.gateway)}`;
-        this.#hops.set(keyOf(hop), { id, hop, what, isThere: true, refused: undefined, users: 0 });
+        this.#hops.set(keyOf(hop), { id, hop, link: undefined, isThere: true, refused: undefined, users: 0 });
         this.#idle.add(keyOf(hop));
         this.#hopIds.add(id);
       }
@@ -192,8 +192,15 @@ export class KernelGroups {
       if (left > 0) this.#links.set(link, left);
       else this.#links.delete(link);
     }
-    state.wanted = wanted;
+    state.wanted = wanted && { ...wanted, nextHops: wanted.nextHops.map(each => this.#slim(each)) };
     this.#due.add(id);
+  }
+
+  /** Texts that came with a message are each their own copy, which tens of thousands of groups need not keep. */
+  #slim({ gateway: { family, value }, link, onLink, weight }: KernelNextHop): KernelNextHop {
+    const kept = this.#linkNames.get(link) ?? link;
+    this.#linkNames.set(kept, kept);
+    return { gateway: { family: family === 'ipv4' ? 'ipv4' : 'ipv6', value }, link: kept, onLink, weight };
   }
 
   #group(id: number): GroupState {
@@ -206,16 +213,15 @@ export class KernelGroups {
     const shares = new Map<string, Share>();
     const refusals: KernelRefusal[] = [];
     for (const { gateway, link, onLink, weight } of state.wanted?.nextHops ?? []) {
-      const what = `via ${IpAddress.format(gateway)} dev ${link}`;
       const index = indexOf(link);
       if (index === undefined) {
-        refusals.push({ what, reason: 'link-missing', detail: `there is no link ${link}` });
+        refusals.push({ what: hopText(gateway, link), reason: 'link-missing', detail: `there is no link ${link}` });
         continue;
       }
       const hop: Hop = { gateway, index, onLink };
       const key = keyOf(hop);
       // The kernel takes no next hop twice.
-      shares.set(key, [this.#hop(key, hop, what), weight]);
+      shares.set(key, [this.#hop(key, hop, link), weight]);
     }
     const before = state.shares;
     state.shares = [...shares.values()];
@@ -230,21 +236,21 @@ export class KernelGroups {
     else this.#refusedGroups.delete(state);
   }
 
-  #hop(key: string, hop: Hop, what: string): HopState {
+  #hop(key: string, hop: Hop, link: string): HopState {
     const known = this.#hops.get(key);
     if (known !== undefined) return known;
-    const made: HopState = { id: this.#numberFor(key), hop, what, isThere: false, refused: undefined, users: 0 };
+    const made: HopState = { id: this.#numberFor(key), hop, link, isThere: false, refused: undefined, users: 0 };
     this.#hops.set(key, made);
     return made;
   }
 
   #addHop(state: HopState): void {
-    const { id, hop } = state;
+    const { id, hop, link } = state;
     this.#batch.add(
       (writer, seq) => writeHop(writer, seq, id, hop, this.#protocol),
       refused => {
         state.isThere = refused === undefined;
-        const { what } = state;
+        const what = hopText(hop.gateway, link);
         state.refused = refused && { what, reason: reasonOf(refused), detail: refused.detail };
         if (refused === undefined) this.#refusedHops.delete(state);
         else this.#refusedHops.add(state);
@@ -306,6 +312,11 @@ export class KernelGroups {
     this.#hopIds.add(id);
     return id;
   }
+}
+
+/** For people. */
+function hopText(gateway: IpAddress, link: string | undefined): string {
+  return `via ${IpAddress.format(gateway)}${link === undefined ? '' : ` dev ${link}`}`;
 }
 
 /** Those that can be had by now. */

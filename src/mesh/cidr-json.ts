@@ -2,7 +2,7 @@
  * A network in a node's record: an object of address and base64 mask, or text, for readers; an object for writers as
  * long as readers older than the text are about. Reference §1.4.
  */
-import { familyBits, familyMax, IpAddress } from '../net/ip.ts';
+import { type Family, familyBits, familyMax, IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import { Fields, type Json } from './go-json.ts';
 
@@ -22,7 +22,7 @@ export function readCidr(value: unknown): Prefix | 'bad' | undefined {
   const mask = fields.get('Mask') ?? '';
   if (ip === '' && mask === '') return undefined;
   const address = typeof ip === 'string' ? IpAddress.parse(ip) : undefined;
-  const bits = typeof mask === 'string' ? maskBits(mask) : undefined;
+  const bits = typeof mask === 'string' ? masks.get(mask) : undefined;
   if (address === undefined || bits === undefined) return 'bad';
   // A mask of 16 octets on an IPv4 address is that of its IPv6 form, and the other way round there is no such thing.
   if (bits.of === 128) return unmapped(IpAddress.mapped(address), bits.length);
@@ -32,10 +32,13 @@ export function readCidr(value: unknown): Prefix | 'bad' | undefined {
 
 export function writeCidr(prefix: Prefix | undefined): Json {
   if (prefix === undefined) return null;
-  const { family } = prefix.address;
-  const host = BigInt(familyBits[family] - prefix.length);
+  return { IP: IpAddress.format(prefix.address), Mask: maskText(prefix.address.family, prefix.length) };
+}
+
+function maskText(family: Family, length: number): string {
+  const host = BigInt(familyBits[family] - length);
   const mask = IpAddress.toBytes(IpAddress.of(family, (familyMax[family] >> host) << host));
-  return { IP: IpAddress.format(prefix.address), Mask: btoa(String.fromCharCode(...mask)) };
+  return btoa(String.fromCharCode(...mask));
 }
 
 function unmapped(address: IpAddress, length: number): Prefix | 'bad' {
@@ -44,10 +47,12 @@ function unmapped(address: IpAddress, length: number): Prefix | 'bad' {
   return length < 96 ? 'bad' : Prefix.of(plain, length - 96);
 }
 
-/** Length of a mask of 4 or 16 octets in base64; undefined when it has holes. */
-function maskBits(text: string): { readonly of: 32 | 128; readonly length: number } | undefined {
-  if (!/^[A-Za-z0-9+/]{6}==$|^[A-Za-z0-9+/]{22}==$/.test(text)) return undefined;
-  const bits = [...atob(text)].map(octet => octet.charCodeAt(0).toString(2).padStart(8, '0')).join('');
-  const length = bits.indexOf('0') < 0 ? bits.length : bits.indexOf('0');
-  return bits.includes('1', length) ? undefined : { of: bits.length === 32 ? 32 : 128, length };
-}
+/** Every mask there is, 4 or 16 octets in base64: one with holes is none of them. */
+const masks: ReadonlyMap<string, { readonly of: 32 | 128; readonly length: number }> = new Map(
+  (['ipv4', 'ipv6'] as const).flatMap(family =>
+    Array.from({ length: familyBits[family] + 1 }, (_, length) => [
+      maskText(family, length),
+      { of: familyBits[family], length },
+    ]),
+  ),
+);

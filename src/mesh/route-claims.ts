@@ -12,20 +12,33 @@ export type Claim =
   | { readonly kind: 'node'; readonly cluster: PodCluster; readonly isOwn: boolean; readonly node: PodNode }
   | { readonly kind: 'bgp'; readonly route: LearnedRoute };
 
+type NodeClaim = Claim & { readonly kind: 'node' };
+
 interface Followed {
   readonly cluster: PodCluster;
-  readonly claims: ReadonlyMap<string, Claim & { kind: 'node' }>;
+  readonly claims: ReadonlyMap<string, NodeClaim>;
 }
 
+/** A prefix with all who claim it. */
+interface Claimed {
+  readonly prefix: Prefix;
+  claims: readonly Claim[];
+  /** Noted in this update already. */
+  isDirty: boolean;
+}
+
+/** A node by its claim, or in words. */
+type Guard = NodeClaim | string;
+
 export class RouteClaims {
-  readonly #claims = new PrefixMap<readonly Claim[]>();
+  readonly #claims = new PrefixMap<Claimed>();
   readonly #learned = new PrefixMap<Claim & { kind: 'bgp' }>();
   /** By address: what it is, once for every reason it is guarded. */
-  readonly #guarded = new PrefixMap<readonly string[]>();
+  readonly #guarded = new PrefixMap<readonly Guard[]>();
   readonly #followed = new Map<string, Followed>();
   #learnedList: readonly LearnedRoute[] = [];
   #guardedList: readonly GuardedAddress[] = [];
-  #dirty = new PrefixMap<true>();
+  #dirty: Claimed[] = [];
 
   /** Every prefix that somebody claims. */
   *prefixes(): Iterable<Prefix> {
@@ -33,7 +46,7 @@ export class RouteClaims {
   }
 
   of(prefix: Prefix): readonly Claim[] {
-    return this.#claims.get(prefix) ?? [];
+    return this.#claims.get(prefix)?.claims ?? [];
   }
 
   covering(address: IpAddress): readonly Prefix[] {
@@ -42,7 +55,7 @@ export class RouteClaims {
 
   *overlapping(prefix: Prefix): Iterable<{ readonly prefix: Prefix; readonly claim: Claim }> {
     for (const { prefix: other, value } of this.#claims.overlapping(prefix))
-      for (const claim of value) yield { prefix: other, claim };
+      for (const claim of value.claims) yield { prefix: other, claim };
   }
 
   /** BGP routes that cover the prefix, the longest first. */
@@ -56,7 +69,7 @@ export class RouteClaims {
   /** The first guarded address inside the prefix. */
   guardedIn(prefix: Prefix): GuardedAddress | undefined {
     for (const { prefix: host, value } of this.#guarded.coveredBy(prefix))
-      return { address: host.address, what: value[0] ?? '' };
+      return { address: host.address, what: wordsOf(value[0] ?? '') };
     return undefined;
   }
 
@@ -67,7 +80,6 @@ export class RouteClaims {
     learned: readonly LearnedRoute[],
     guarded: readonly GuardedAddress[],
   ): Iterable<Prefix> {
-    this.#dirty = new PrefixMap();
     const all = [own, ...clusters];
     const names = new Set(all.map(each => each.name));
     for (const [name, followed] of this.#followed)
@@ -75,7 +87,10 @@ export class RouteClaims {
     for (const cluster of all) this.#follow(this.#followed.get(cluster.name), cluster, cluster === own);
     this.#learn(learned);
     this.#guard(guarded);
-    return [...this.#dirty].map(each => each.prefix);
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const each of dirty) each.isDirty = false;
+    return dirty.map(each => each.prefix);
   }
 
   #follow(followed: Followed | undefined, cluster: PodCluster, isOwn: boolean): void {
@@ -83,13 +98,11 @@ export class RouteClaims {
     const before = followed?.cluster;
     if (before?.nodes === nodes && before.id === id && before.sinceMs === sinceMs) return;
     const sameAge = before?.id === id && before.sinceMs === sinceMs;
-    const claims = new Map<string, Claim & { kind: 'node' }>();
+    const claims = new Map<string, NodeClaim>();
     for (const node of nodes) {
       const had = followed?.claims.get(node.name);
       if (had?.node === node && sameAge) claims.set(node.name, had);
-      else {
-        claims.set(node.name, { kind: 'node', cluster, isOwn, node });
-      }
+      else claims.set(node.name, { kind: 'node', cluster, isOwn, node });
     }
     for (const [node, claim] of followed?.claims ?? []) if (claims.get(node) !== claim) this.#withdraw(claim);
     for (const [node, claim] of claims) if (followed?.claims.get(node) !== claim) this.#enter(claim);
@@ -97,16 +110,14 @@ export class RouteClaims {
     else this.#followed.set(name, { cluster, claims });
   }
 
-  #enter(claim: Claim & { kind: 'node' }): void {
-    const { node, cluster } = claim;
-    for (const prefix of node.podCidrs) this.#add(prefix, claim);
-    for (const address of node.addresses) this.#addGuard(address, `node ${node.name} of cluster ${cluster.name}`);
+  #enter(claim: NodeClaim): void {
+    for (const prefix of claim.node.podCidrs) this.#add(prefix, claim);
+    for (const address of claim.node.addresses) this.#addGuard(address, claim);
   }
 
-  #withdraw(claim: Claim & { kind: 'node' }): void {
-    const { node, cluster } = claim;
-    for (const prefix of node.podCidrs) this.#remove(prefix, claim);
-    for (const address of node.addresses) this.#removeGuard(address, `node ${node.name} of cluster ${cluster.name}`);
+  #withdraw(claim: NodeClaim): void {
+    for (const prefix of claim.node.podCidrs) this.#remove(prefix, claim);
+    for (const address of claim.node.addresses) this.#removeGuard(address, claim);
   }
 
   #learn(learned: readonly LearnedRoute[]): void {
@@ -136,33 +147,42 @@ export class RouteClaims {
   }
 
   #add(prefix: Prefix, claim: Claim): void {
-    this.#claims.set(prefix, [...this.of(prefix), claim]);
+    const claimed = this.#claims.get(prefix);
+    if (claimed === undefined) this.#claims.set(prefix, { prefix, claims: [claim], isDirty: false });
+    else claimed.claims = [...claimed.claims, claim];
     this.#touch(prefix);
   }
 
   #remove(prefix: Prefix, claim: Claim): void {
+    const claimed = this.#claims.get(prefix);
+    if (claimed === undefined) return;
     this.#touch(prefix);
-    const left = this.of(prefix).filter(each => each !== claim);
-    if (left.length === 0) this.#claims.delete(prefix);
-    else this.#claims.set(prefix, left);
+    claimed.claims = claimed.claims.filter(each => each !== claim);
+    if (claimed.claims.length === 0) this.#claims.delete(prefix);
   }
 
-  /** Whoever shares an address with the prefix may get another verdict now. */
+  /** Whoever shares an address with the prefix may get another verdict now; itself is one of them. */
   #touch(prefix: Prefix): void {
-    for (const { prefix: other } of this.#claims.overlapping(prefix)) this.#dirty.set(other, true);
-    this.#dirty.set(prefix, true);
+    for (const { value } of this.#claims.overlapping(prefix)) this.#note(value);
   }
 
-  #addGuard(address: IpAddress, what: string): void {
+  #note(claimed: Claimed): void {
+    if (claimed.isDirty) return;
+    claimed.isDirty = true;
+    this.#dirty.push(claimed);
+  }
+
+  #addGuard(address: IpAddress, guard: Guard): void {
     const host = Prefix.host(address);
-    this.#guarded.set(host, [...(this.#guarded.get(host) ?? []), what]);
+    const had = this.#guarded.get(host);
+    this.#guarded.set(host, had === undefined ? [guard] : [...had, guard]);
     this.#touchCovering(host);
   }
 
-  #removeGuard(address: IpAddress, what: string): void {
+  #removeGuard(address: IpAddress, guard: Guard): void {
     const host = Prefix.host(address);
     const had = this.#guarded.get(host) ?? [];
-    const at = had.indexOf(what);
+    const at = had.indexOf(guard);
     const left = had.filter((_, i) => i !== at);
     if (left.length === 0) this.#guarded.delete(host);
     else this.#guarded.set(host, left);
@@ -170,6 +190,10 @@ export class RouteClaims {
   }
 
   #touchCovering(host: Prefix): void {
-    for (const { prefix } of this.#claims.covering(host)) this.#dirty.set(prefix, true);
+    for (const { value } of this.#claims.covering(host)) this.#note(value);
   }
+}
+
+function wordsOf(guard: Guard): string {
+  return typeof guard === 'string' ? guard : `node ${guard.node.name} of cluster ${guard.cluster.name}`;
 }

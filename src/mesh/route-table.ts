@@ -39,6 +39,12 @@ const patchedMax = 64;
 
 type Outcome = RouteVerdict['outcome'];
 
+interface Judged {
+  readonly claim: Claim;
+  readonly outcome: Outcome;
+  readonly overlap: OverlapFound | undefined;
+}
+
 interface OverlapFound {
   readonly younger: string;
   readonly older: string;
@@ -105,18 +111,21 @@ export class PodRouteTable {
     const vias = distinct(chosen.flatMap(({ outcome }) => ('reason' in outcome ? [] : outcome)));
     const route = vias.length === 0 ? undefined : { prefix, vias, origins: chosen.map(each => originOf(each.claim)) };
     const refused = judged.filter(({ outcome }) => 'reason' in outcome).length;
-    const overlaps = judged.flatMap(({ claim }) => this.#overlapOf(prefix, claim) ?? []);
+    const overlaps = judged.flatMap(({ overlap }) => overlap ?? []);
     const changedRoute = replace(this.#routes, prefix, route);
     const changedRefused = replace(this.#refused, prefix, refused === 0 ? undefined : refused);
     const changedOverlaps = replace(this.#overlaps, prefix, overlaps.length === 0 ? undefined : overlaps);
     return changedRoute || changedRefused || changedOverlaps;
   }
 
-  #judge(prefix: Prefix): { readonly claim: Claim; readonly outcome: Outcome }[] {
+  #judge(prefix: Prefix): Judged[] {
     const claims = this.#claims.of(prefix).filter(claim => !this.#isSelf(claim));
     if (claims.length === 0) return [];
     const common = this.#commonRefusal(prefix);
-    return claims.map(claim => ({ claim, outcome: common ?? this.#outcome(prefix, claim) }));
+    return claims.map(claim => {
+      const overlap = this.#overlapOf(prefix, claim);
+      return { claim, outcome: common ?? this.#outcome(prefix, claim, overlap), overlap };
+    });
   }
 
   #commonRefusal(prefix: Prefix): MeshRefusal | undefined {
@@ -126,9 +135,8 @@ export class PodRouteTable {
     return guarded && MeshRefusal.of('covers-peer', `${IpAddress.format(guarded.address)}, ${guarded.what}`);
   }
 
-  #outcome(prefix: Prefix, claim: Claim): Outcome {
+  #outcome(prefix: Prefix, claim: Claim, overlap: OverlapFound | undefined): Outcome {
     if (claim.kind === 'bgp') return this.#learnedOutcome(claim.route);
-    const overlap = this.#overlapOf(prefix, claim);
     if (overlap !== undefined) {
       const { younger, older, olderPrefix } = overlap;
       const [mine, theirs] = [Prefix.format(prefix), Prefix.format(olderPrefix)];
@@ -261,7 +269,7 @@ function rank(claim: Claim): number {
   return claim.kind === 'bgp' ? 2 : claim.isOwn ? 0 : 1;
 }
 
-function bestRank(judged: readonly { readonly claim: Claim; readonly outcome: Outcome }[]): number {
+function bestRank(judged: readonly Judged[]): number {
   return Math.min(...judged.filter(({ outcome }) => !('reason' in outcome)).map(({ claim }) => rank(claim)));
 }
 

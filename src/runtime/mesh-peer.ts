@@ -214,11 +214,11 @@ export class MeshPeer {
   /** A state that is not complete is not read: an etcd that began anew would take everything away for a moment. */
   async #gate(): Promise<void> {
     const { config } = this.#remote;
-    const value = await this.#state.get(MeshKey.clusterConfig(this.name));
-    if (value === undefined) throw new StateFailure('not-there-yet', 'no cluster-config');
-    if (config?.syncedCanaries !== true) return;
-    const canary = MeshKey.canary(this.name, 'nodes', config.cached);
-    if ((await this.#state.get(canary)) === undefined) throw new StateFailure('not-there-yet', canary);
+    // A canary is written after everything else.
+    const key = config?.syncedCanaries
+      ? MeshKey.canary(this.name, 'nodes', config.cached)
+      : MeshKey.clusterConfig(this.name);
+    if ((await this.#state.get(key)) === undefined) throw new StateFailure('not-there-yet', key);
   }
 
   #broken(failure: StateFailure): void {

@@ -66,7 +66,8 @@ export class MeshPeers {
 
   /** Some cluster's nodes may still come. */
   get isAwaiting(): boolean {
-    return [...this.#running.values()].some(({ peer }) => peer?.isAwaited);
+    for (const { peer } of this.#running.values()) if (peer?.isAwaited) return true;
+    return false;
   }
 
   /** Where their etcds are, as the files say. The same list while no file changed. */

@@ -61,8 +61,8 @@ interface MeshDesired {
 const holdDefaultMs = 30_000;
 /** A session that has stood this long has told its routes. */
 const toldMs = 3_000;
-/** How long changes are gathered while routes are held. */
-const heldWakeMs = 50;
+/** How long changes are gathered while routes are held; what ends that is looked at sooner. */
+const heldWakeMs = 250;
 const none: PodRoutes = { routes: [], overlaps: [], refused: 0 };
 
 export class MeshPlane {
@@ -76,6 +76,8 @@ export class MeshPlane {
   #values: ReadonlyMap<string, Uint8Array> = new Map();
   #own: PodCluster;
   #guarded: readonly GuardedAddress[] = [];
+  #endpoints: MeshPeers['endpoints'] = [];
+  #endpointAddresses: readonly GuardedAddress[] = [];
   readonly #published: MeshPublished;
   #publishing = false;
   #cancelBeat = () => {};
@@ -119,7 +121,7 @@ export class MeshPlane {
 
   /** Something may be different. While much comes at once and nothing is done yet, it is looked at together. */
   wake(): void {
-    if (!this.#held) this.#loop.wake();
+    if (!this.#held || !this.#isWaiting()) this.#loop.wake();
     else
       this.#cancelWake ??= this.#options.clock.after(heldWakeMs, () => {
         this.#cancelWake = undefined;
@@ -210,11 +212,14 @@ export class MeshPlane {
       address: gateway,
       what: 'the default gateway',
     }));
-    const endpoints = (peers?.endpoints ?? []).flatMap(({ cluster, endpoint }) => {
-      const address = hostOf(endpoint);
-      return address === undefined ? [] : [{ address, what: `etcd of cluster ${cluster}` }];
-    });
-    const now = [...gateways, ...peerAddresses(speakers(), clock.nowMs()), ...endpoints];
+    if (peers !== undefined && peers.endpoints !== this.#endpoints) {
+      this.#endpoints = peers.endpoints;
+      this.#endpointAddresses = peers.endpoints.flatMap(({ cluster, endpoint }) => {
+        const address = hostOf(endpoint);
+        return address === undefined ? [] : [{ address, what: `etcd of cluster ${cluster}` }];
+      });
+    }
+    const now = [...gateways, ...peerAddresses(speakers(), clock.nowMs()), ...this.#endpointAddresses];
     if (!sameValue(now, this.#guarded)) this.#guarded = now;
     return this.#guarded;
   }
@@ -233,17 +238,24 @@ export class MeshPlane {
 
   #isHeld(): boolean {
     if (!this.#held) return false;
+    const { clock } = this.#options;
+    const nowMs = clock.nowMs();
+    this.#held = this.#isWaiting() && nowMs < this.#heldUntilMs;
+    this.#cancelHold();
+    if (this.#held) this.#cancelHold = clock.after(Math.min(1_000, this.#heldUntilMs - nowMs), () => this.wake());
+    return this.#held;
+  }
+
+  /** For what other clusters and BGP peers have still to tell. */
+  #isWaiting(): boolean {
     const { clock, peers, rules, speakers } = this.#options;
+    if (peers?.isAwaiting) return true;
     const nowMs = clock.nowMs();
     const wantsBgp = rules.podRanges.length > 0 || rules.importDefault;
     const sessions = speakers().flatMap(({ speaker }) => speaker.peers(nowMs));
     // Not every router says that it has said all.
     const hasTold = ({ endOfRibReceived, upMs = 0 }: PeerStatus) => endOfRibReceived.length > 0 || upMs > toldMs;
-    const told = !wantsBgp || sessions.every(hasTold);
-    this.#held = !(told && !peers?.isAwaiting) && nowMs < this.#heldUntilMs;
-    this.#cancelHold();
-    if (this.#held) this.#cancelHold = clock.after(Math.min(1_000, this.#heldUntilMs - nowMs), () => this.wake());
-    return this.#held;
+    return wantsBgp && !sessions.every(hasTold);
   }
 
   #tell(): void {

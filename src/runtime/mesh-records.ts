@@ -11,6 +11,9 @@ import type { Clock, Log } from './ports.ts';
 
 /** Changes are gathered for this long. */
 const writeMs = 1_000;
+/** So many files at a time, and so long between: hundreds of clusters that are new at once hold up nothing. */
+const filesMax = 8;
+const pauseMs = 50;
 
 export interface ClusterRecord extends PodCluster {
   /** Its state is a mirror's. */
@@ -67,19 +70,25 @@ export class ClusterRecords {
   /** What is still to be written is. */
   close(): void {
     this.#cancelWrite?.();
-    this.#write();
+    this.#write([...this.#unwritten]);
   }
 
   #writeSoon(cluster: string): void {
     this.#unwritten.add(cluster);
-    this.#cancelWrite ??= this.#clock.after(writeMs, () => this.#write());
+    this.#cancelWrite ??= this.#clock.after(writeMs, () => this.#writeSome());
   }
 
-  #write(): void {
+  #writeSome(): void {
     this.#cancelWrite = undefined;
+    this.#write([...this.#unwritten].slice(0, filesMax));
+    if (this.#unwritten.size > 0) this.#cancelWrite = this.#clock.after(pauseMs, () => this.#writeSome());
+  }
+
+  #write(clusters: readonly string[]): void {
     try {
-      if (this.#unwritten.size > 0) mkdirSync(this.#folder, { recursive: true });
-      for (const cluster of this.#unwritten) {
+      if (clusters.length > 0) mkdirSync(this.#folder, { recursive: true });
+      for (const cluster of clusters) {
+        this.#unwritten.delete(cluster);
         const record = this.#records.get(cluster);
         const path = join(this.#folder, `${cluster}.json`);
         if (record === undefined) rmSync(path, { force: true });
@@ -88,7 +97,6 @@ export class ClusterRecords {
           renameSync(`${path}.new`, path);
         }
       }
-      this.#unwritten.clear();
     } catch (error) {
       // What cannot be kept is read anew after a restart.
       this.#unwritten.clear();
