@@ -54,7 +54,16 @@ interface Compiled {
   readonly action: Statement['action'];
 }
 
+/** A thousand peers have few policies between them, and every session that comes up asks. */
+const compiled = new WeakMap<Policy, CompiledPolicy>();
+
 export function compilePolicy(policy: Policy): CompiledPolicy {
+  const known = compiled.get(policy) ?? compile(policy);
+  compiled.set(policy, known);
+  return known;
+}
+
+function compile(policy: Policy): CompiledPolicy {
   const classes = new PrefixClasses();
   const statements = policy.statements.map(({ match, set, action }) => ({
     tests: compileMatch(match, classes),

@@ -26,8 +26,6 @@ const LOOP_FACTS = FACT_OWN_AS | FACT_OWN_ORIGINATOR | FACT_OWN_CLUSTER;
 
 export class RibImport {
   readonly policy: CompiledPolicy;
-  /** Equal for those that give the same answers. */
-  readonly key: string;
   /** Why the last answer was 0: 1 + an index into `ineligibleReasons`; 0 when it was not. */
   reason = 0;
   readonly #attributes: RibAttributes;
@@ -45,11 +43,15 @@ export class RibImport {
     this.#self = self;
     this.#view = view;
     this.#external = view.kind === 'external' || view.kind === 'server-client';
-    this.key = importKey(view, policy);
     const own = [view.localAddress, view.localIpv4, view.localIpv6, view.localLinkLocal];
     this.#ownAddresses = own.flatMap(address => (address ? [IpAddress.toBytes(address)] : []));
     this.#plain = policy.always === 'accept' && view.role === undefined && !view.gracefulShutdown;
     this.#cache = new SetCache(attributes.store, attributes.store, CACHE_SETS);
+  }
+
+  /** Equal for those that give the same answers. Made when asked: most sessions never change. */
+  get key(): string {
+    return importKey(this.#view, this.policy);
   }
 
   /**

@@ -70,9 +70,12 @@ export class Rib {
       kept.up = true;
     }
     const peer = this.#peer(slot);
+    if (view.families.length === 0) return;
+    const group = this.#groupOf(view);
     for (const family of view.families) {
       const { index } = Family.row(family);
-      peer.out[index] = new AdjOut(this.#outContext, this.#table(index), this.#join(view), slot, view);
+      group.members++;
+      peer.out[index] = new AdjOut(this.#outContext, this.#table(index), group, slot, view);
     }
   }
 
@@ -142,7 +145,8 @@ export class Rib {
     for (const out of peer.out) {
       if (out === undefined) continue;
       const old = out.group;
-      const group = this.#join(view);
+      const group = this.#groupOf(view);
+      group.members++;
       this.#quit(old);
       if (group !== old) out.become(group);
     }
@@ -273,12 +277,12 @@ export class Rib {
     this.#peers[peer.slot] = undefined;
   }
 
-  #join(view: PeerView): ExportGroup {
+  /** Whoever joins it counts itself among its members. */
+  #groupOf(view: PeerView): ExportGroup {
     const policy = compilePolicy(view.export);
     const key = groupKey(view, policy);
     const group = this.#groups.get(key) ?? new ExportGroup(key, this.#exportContext, view, policy);
     this.#groups.set(key, group);
-    group.members++;
     return group;
   }
 

@@ -206,5 +206,5 @@ function all<K extends CapabilityKind>(open: Open, kind: K): Extract<Capability,
 
 /** Of several, the last one counts (RFC 4724 §3 says so for its own; RFC 5492 §4 leaves it open). */
 function last<K extends CapabilityKind>(open: Open, kind: K): Extract<Capability, { kind: K }> | undefined {
-  return all(open, kind).at(-1);
+  return open.capabilities.findLast((each): each is Extract<Capability, { kind: K }> => each.kind === kind);
 }

@@ -109,8 +109,10 @@ async function bindLibc(): Promise<Libc> {
     socket: (domain, type, protocol) => checked('socket', socket(domain, type, protocol)),
     close: fd => void checked('close', close(fd)),
     bind: (fd, address) => void checked('bind', bind(fd, address, address.length)),
-    setsockopt: (fd, level, name, value) =>
-      void checked(`setsockopt(${level}, ${name})`, setsockopt(fd, level, name, value, value.length)),
+    setsockopt(fd, level, name, value) {
+      if (setsockopt(fd, level, name, value, value.length) < 0)
+        throw new SystemError(`setsockopt(${level}, ${name})`, errno());
+    },
     getsockopt(fd, level, name, size) {
       const value = new Uint8Array(size);
       length[0] = size;

@@ -106,7 +106,7 @@ export class Writer {
   #bytes: Uint8Array;
   #length = 0;
 
-  constructor(capacity = 256) {
+  constructor(capacity = 64) {
     this.#bytes = new Uint8Array(capacity);
   }
 

@@ -62,13 +62,14 @@ export const IpAddress = {
 
   /** 4 or 16 octets in network order. */
   toBytes(address: IpAddress): Uint8Array {
-    const bytes = new Uint8Array(familyBits[address.family] / 8);
-    const view = new DataView(bytes.buffer);
-    if (address.family === 'ipv4') view.setUint32(0, Number(address.value));
-    else {
-      view.setBigUint64(0, address.value >> 64n);
-      view.setBigUint64(8, address.value & 0xffff_ffff_ffff_ffffn);
+    if (address.family === 'ipv4') {
+      const value = Number(address.value);
+      return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
     }
+    const bytes = new Uint8Array(16);
+    const view = new DataView(bytes.buffer);
+    view.setBigUint64(0, address.value >> 64n);
+    view.setBigUint64(8, address.value & 0xffff_ffff_ffff_ffffn);
     return bytes;
   },
 

@@ -11,6 +11,8 @@ export type LogLevel = (typeof logLevels)[number];
 const secretNames = new Set(['password', 'passwd', 'secret', 'token', 'key', 'privateKey', 'authKey', 'md5']);
 /** Fields nested deeper than this are not logged. */
 const depthMax = 4;
+/** A turn that has more to say than this writes more than once. */
+const LINES_OCTETS = 8 * 1024;
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -20,7 +22,7 @@ export interface LogOptions {
 }
 
 export function createLog(options: LogOptions): Log {
-  const sink: DestinationStream = options.to ?? destination({ fd: 2, sync: true });
+  const sink: DestinationStream = options.to ?? standardError();
   const to = options.pretty ? { write: (line: string) => sink.write(prettyLine(line)) } : sink;
   const logger = pino(
     {
@@ -39,6 +41,29 @@ export function createLog(options: LogOptions): Log {
     info: (event, fields) => write('info', event, fields),
     warn: (event, fields) => write('warn', event, fields),
     error: (event, fields) => write('error', event, fields),
+  };
+}
+
+/** Lines of one turn of the event loop in one write, and at the end whatever is left. */
+function standardError(): DestinationStream {
+  const sink = destination({ fd: 2, sync: true, minLength: LINES_OCTETS });
+  let isDue = false;
+  const flush = () => {
+    isDue = false;
+    try {
+      sink.flushSync();
+    } catch {
+      // Nobody reads it any more: no reason to stop.
+    }
+  };
+  process.on('exit', flush);
+  return {
+    write(line) {
+      sink.write(line);
+      if (isDue) return;
+      isDue = true;
+      setImmediate(flush);
+    },
   };
 }
 
