@@ -4,50 +4,22 @@
  * needs. A command that is in none of these is an error.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { labMissing } from '../../scripts/start-lab.ts';
 import { commands } from '../../src/cli/commands.ts';
+import { isOfLab, pages, pageText, spans, typed } from '../support/document-commands.ts';
 import { root } from '../support/run-herald.ts';
-
-const pages = [
-  'README.md',
-  ...readdirSync(`${root}docs`).flatMap(name => (name.endsWith('.md') ? [`docs/${name}`] : [])),
-  ...readdirSync(`${root}examples`).map(name => `examples/${name}/README.md`),
-];
-const text = (page: string) => readFileSync(root + page, 'utf8');
-
-/** Indented by four, outside of lists: what is typed. Comments are cut off. */
-const blocks = pages.flatMap(page =>
-  [...text(page).matchAll(/^ {4}(\S.*)$/gm)].map(([, line = '']) => ({
-    page,
-    line: line.replace(/\s{2,}#.*$/, '').trim(),
-  })),
-);
-const spans = pages.flatMap(page =>
-  [...text(page).matchAll(/`([^`\n]+(?:\n[^`\n]+)?)`/g)].map(([, line = '']) => ({
-    page,
-    line: line.replace('\n', ' '),
-  })),
-);
-const typed = [
-  ...blocks.filter(({ line }) => !line.startsWith('net ←')),
-  // In the text of examples: what to try.
-  ...spans.filter(({ page, line }) => page.startsWith('examples/') && /^(bin\/)?herald /.test(line)),
-].map(each => ({ ...each, line: each.line.replace(/^bin\/herald/, 'herald') }));
 
 /** What it needs that a test has not, by its first words. */
 const elsewhere: Readonly<Record<string, string>> = {
-  'npm start': 'is run below, with --once',
+  'npm start': 'scripts/test-start.ts runs it, with --once, and with --kube',
   'npm test': 'is what runs this',
   'npm run build': 'test/package.test.ts runs it',
   podman: 'a container engine and a registry',
   kubectl: 'a cluster',
 };
-/** Run by `npm start`, below. */
-const isOfLab = (line: string) => /^herald lab (up|exec|verify|down|ls)\b/.test(line);
 /** Goes on until it is ended. */
 const isServing = (line: string) => /^herald run /.test(line) && !line.includes('--once');
 const needed = (line: string) => Object.keys(elsewhere).find(each => line.startsWith(each));
@@ -76,7 +48,7 @@ function run(command: string, words: readonly string[]): Promise<{ status: numbe
 }
 
 describe('commands in the documents', () => {
-  it('each is run here, by `npm start`, or listed with what it needs', () => {
+  it('each is run here, by `npm start` (scripts/test-start.ts), or listed with what it needs', () => {
     const unknown = typed.filter(
       ({ line }) => !runnable.includes(line) && !isOfLab(line) && !isServing(line) && needed(line) === undefined,
     );
@@ -114,26 +86,8 @@ describe('commands in the documents', () => {
 
   it('every link leads to a file', () => {
     const links = pages.flatMap(page =>
-      [...text(page).matchAll(/\]\(([^)#:]+)\)/g)].map(([, to = '']) => ({ page, to })),
+      [...pageText(page).matchAll(/\]\(([^)#:]+)\)/g)].map(([, to = '']) => ({ page, to })),
     );
     expect(links.filter(({ page, to }) => !existsSync(join(root, dirname(page), to)))).toEqual([]);
   });
 });
-
-const missing = labMissing();
-describe.skipIf(missing.length > 0)(
-  `npm start${missing.length > 0 ? `: skipped, needs ${missing.join(', ')}` : ''}`,
-  () => {
-    it('-- --once: every check holds, every command of the lab in the documents is among those it shows', async () => {
-      const { status, out, err } = await run(process.execPath, ['scripts/start.ts', '--once']);
-      expect([out.split('\n').filter(line => line.includes('✗')), err, status]).toEqual([[], '', 0]);
-      // With the address of another Service, or from another node, it is the same command.
-      const kinds = (lines: readonly string[]) =>
-        new Set(lines.map(line => /herald lab (?:exec \S+ \S+|up .*|\S+)/.exec(line)?.[0].replace(/exec \S+/, 'exec')));
-      const shown = kinds(out.split('\n').filter(line => line.includes('$ bin/herald lab')));
-      const asked = kinds(typed.map(({ line }) => line).filter(line => isOfLab(line)));
-      expect([...asked].filter(each => !shown.has(each))).toEqual([]);
-      expect((await run(`${root}bin/herald`, ['lab', 'ls', 'herald'])).status).toBe(1);
-    }, 600_000);
-  },
-);
