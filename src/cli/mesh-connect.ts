@@ -2,7 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseYaml } from '../directory/yaml.ts';
-import { type Finding, troubleshoot } from '../etcd/troubleshoot.ts';
+import type { Finding } from '../etcd/finding.ts';
+import { troubleshoot } from '../etcd/troubleshoot.ts';
 import { ClusterIdentity, type ClustersMax } from '../mesh/cluster.ts';
 import { PeerFile } from '../mesh/peer-file.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -10,6 +11,11 @@ import { CommandError, defineCommand, durationOption, type OptionValues, outputO
 import { clusterOptions, ownCluster } from './mesh-options.ts';
 import { json, table } from './table.ts';
 
+const ownCa = {
+  type: 'string',
+  value: 'FILE',
+  about: 'our own cluster’s authority, to be compared with theirs; without it, that of our own file in the folder',
+} as const;
 const timeout = { type: 'string', default: '5s', value: 'DURATION', about: 'how long one step may take' } as const;
 
 export const meshTroubleshoot = defineCommand({
@@ -21,7 +27,7 @@ TLS, etcd and its authentication, the configuration, the canary. Ends with 1 whe
 
   herald mesh troubleshoot --clustermesh-config /var/lib/herald/clustermesh --cluster-name west --cluster-id 1
   herald mesh troubleshoot east --clustermesh-config /var/lib/herald/clustermesh`,
-  options: { ...clusterOptions, timeout, output: outputOption },
+  options: { ...clusterOptions, 'own-ca': ownCa, timeout, output: outputOption },
   async run({ args, options, streams }) {
     const folder = folderOf(options);
     const own = ownCluster(options);
@@ -40,7 +46,8 @@ export const meshConnect = defineCommand({
   operands: 'CLUSTER ENDPOINT…',
   count: { min: 2, max: 16 },
   about: `Writes the file of another cluster from the access data its people gave you, after going all the way there:
-name, IDs and certificates are checked first, and nothing is written when one of them is wrong.
+name, IDs and certificates are checked first, and nothing is written when one of them is wrong. Their server must have
+its certificate from the authority given; where the two clusters have different authorities, it is said what each needs.
 
   herald mesh connect east https://east.example.org:2379 --ca ca.crt --cert remote.crt --key remote.key \\
     --cluster-name west --cluster-id 1 --clustermesh-config /var/lib/herald/clustermesh`,
@@ -49,6 +56,7 @@ name, IDs and certificates are checked first, and nothing is written when one of
     ca: { type: 'string', value: 'FILE', about: 'certificate of the authority that issued the other side’s' },
     cert: { type: 'string', value: 'FILE', about: 'our certificate for the other cluster' },
     key: { type: 'string', value: 'FILE', about: 'its key' },
+    'own-ca': ownCa,
     timeout,
   },
   async run({ args, options, streams }) {
@@ -79,7 +87,10 @@ name, IDs and certificates are checked first, and nothing is written when one of
   },
 });
 
-type Chosen = OptionValues<typeof clusterOptions> & { readonly timeout: string };
+type Chosen = OptionValues<typeof clusterOptions> & {
+  readonly timeout: string;
+  readonly 'own-ca': string | undefined;
+};
 
 async function examine(cluster: string, folder: string, options: Chosen): Promise<readonly Finding[]> {
   const path = join(folder, cluster);
@@ -98,9 +109,20 @@ async function examineFile(cluster: string, access: PeerFile, options: Chosen): 
   const clustersMax: ClustersMax = options['max-connected-clusters'] === '511' ? 511 : 255;
   const timeoutMs = durationOption('timeout', options.timeout);
   const findings: Finding[] = [];
-  const examined = { cluster, access, own, clustersMax, timeoutMs, clock: systemClock };
+  const ownCaFile = options['own-ca'] ?? (own && cluster !== own.name ? ownFile(options, own.name)?.caFile : undefined);
+  const examined = { cluster, access, own, ownCaFile, clustersMax, timeoutMs, clock: systemClock };
   for await (const finding of troubleshoot(examined)) findings.push(finding);
   return findings;
+}
+
+/** As Cilium has it, the folder may hold a file of our own cluster too. */
+function ownFile(options: Chosen, name: string): PeerFile | undefined {
+  try {
+    const file = PeerFile.read(parseYaml(readFileSync(join(folderOf(options), name), 'utf8')));
+    return typeof file === 'string' ? undefined : file;
+  } catch {
+    return undefined;
+  }
 }
 
 function folderOf(options: OptionValues<typeof clusterOptions>): string {

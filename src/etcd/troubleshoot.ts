@@ -3,26 +3,21 @@
  * name, TCP, TLS, etcd and its authentication, configuration, canary. As the agent's own certificates see it, so that
  * rights are shown as well. Reference §5.2.
  */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { connect, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { checkServerIdentity, connect as connectTls } from 'node:tls';
+import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls';
 import type { ClusterIdentity, ClustersMax } from '../mesh/cluster.ts';
 import { ClusterConfig } from '../mesh/cluster-config.ts';
 import { MeshKey } from '../mesh/key.ts';
 import { MeshRefusal } from '../mesh/reason.ts';
 import type { StateAccess } from '../runtime/mesh-state.ts';
 import type { Clock } from '../runtime/ports.ts';
+import { certificateFindings, distrust } from './authorities.ts';
 import { type Material, readMaterial } from './credentials.ts';
+import type { Finding } from './finding.ts';
 import { EtcdState } from './state.ts';
-
-export interface Finding {
-  readonly step: string;
-  readonly outcome: 'ok' | 'warning' | 'failed';
-  /** What was found, or the reason. */
-  readonly detail: string;
-}
 
 export interface Examined {
   /** The cluster whose state it is. */
@@ -30,24 +25,26 @@ export interface Examined {
   readonly access: StateAccess;
   /** Undefined where it is our own state. */
   readonly own: ClusterIdentity | undefined;
+  /** Our own cluster's authority, to be compared with theirs; undefined: it is not known here. */
+  readonly ownCaFile: string | undefined;
   readonly clustersMax: ClustersMax;
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
 
-const dayMs = 86_400_000;
-
 /** Goes on as far as it makes sense. */
 export async function* troubleshoot(examined: Examined): AsyncGenerator<Finding> {
   const { access } = examined;
   let material: Material;
+  let own: Material;
   try {
     material = readMaterial(access);
+    own = readMaterial({ ...access, caFile: examined.ownCaFile, certFile: undefined, keyFile: undefined });
   } catch (error) {
     yield failed('certificates', error);
     return;
   }
-  yield* certificates(material, examined.clock.wallMs());
+  yield* certificateFindings(material, own.ca, examined.clock.wallMs());
   let reached = false;
   for (const endpoint of access.endpoints) {
     let fine = true;
@@ -58,23 +55,6 @@ export async function* troubleshoot(examined: Examined): AsyncGenerator<Finding>
     reached ||= fine;
   }
   if (reached) yield* inside(examined);
-}
-
-function* certificates({ ca, cert }: Material, wallMs: number): Generator<Finding> {
-  for (const [what, pem] of [
-    ['CA certificate', ca],
-    ['client certificate', cert],
-  ] as const) {
-    if (pem === undefined) continue;
-    try {
-      const { subject, issuer, validToDate } = new X509Certificate(pem);
-      const detail = `${oneLine(subject)}, issued by ${oneLine(issuer)}, valid until ${validToDate.toISOString()}`;
-      const leftMs = validToDate.getTime() - wallMs;
-      yield { step: what, outcome: leftMs < 0 ? 'failed' : leftMs < 30 * dayMs ? 'warning' : 'ok', detail };
-    } catch (error) {
-      yield failed(what, error);
-    }
-  }
 }
 
 async function* wayTo(endpoint: string, material: Material, { access, timeoutMs }: Examined): AsyncGenerator<Finding> {
@@ -191,21 +171,31 @@ function handshake(
       key,
       ALPNProtocols: ['h2'],
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      checkServerIdentity: (_, peer) => checkServerIdentity(name, peer),
+      // Looked at below, where it can be said whose it is.
+      rejectUnauthorized: false,
     });
     socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     socket.once('secureConnect', () => {
       const { subject } = socket.getPeerCertificate();
       const version = socket.getProtocol() ?? 'TLS';
+      const fault = serverFault(socket, name, ca);
       socket.destroy();
-      done(`${version}, server ${subject?.CN ?? 'without a name'}`);
+      if (fault === undefined) done(`${version}, server ${subject?.CN ?? 'without a name'}`);
+      else fail(fault);
     });
     socket.once('error', fail);
   });
 }
 
-function oneLine(text: string): string {
-  return text.replace(/\n/g, ', ');
+/** What is wrong with the certificate that the server showed; undefined: it is the one it should be. */
+function serverFault(socket: TLSSocket, name: string, ca: Uint8Array | undefined): Error | undefined {
+  const { authorizationError } = socket;
+  if (socket.authorized) return checkServerIdentity(name, socket.getPeerCertificate());
+  const why = authorizationError instanceof Error ? authorizationError.message : String(authorizationError);
+  const chain: X509Certificate[] = [];
+  for (let at = socket.getPeerX509Certificate(); at !== undefined && chain.length < 8; at = at.issuerCertificate)
+    chain.push(at);
+  return new Error(`${why}: ${distrust(chain, ca)}`);
 }
 
 function failed(step: string, error: unknown): Finding {

@@ -18,7 +18,7 @@ export class Authority {
   readonly ca = join(this.folder, 'ca.crt');
   readonly #issued = new Map<string, { cert: string; key: string }>();
 
-  constructor() {
+  constructor(name = 'test') {
     openssl(
       'req',
       '-x509',
@@ -30,7 +30,7 @@ export class Authority {
       '-days',
       '90',
       '-subj',
-      '/CN=test',
+      `/CN=${name}`,
       '-keyout',
       join(this.folder, 'ca.key'),
       '-out',
@@ -88,6 +88,8 @@ export class Authority {
 
 export interface EtcdOptions {
   readonly tls?: Authority;
+  /** Authorities of clients, in a file; without it, the one that issued the server's certificate. */
+  readonly clientCa?: string;
   /** Words that run a program somewhere else, such as in a namespace. */
   readonly inside?: readonly string[];
   /** Address to listen on, and names of its certificate. */
@@ -142,7 +144,7 @@ export class Etcd {
   }
 
   async begin(): Promise<void> {
-    const { tls, inside = [], host = '127.0.0.1', flags = [] } = this.#options;
+    const { tls, clientCa = tls?.ca ?? '', inside = [], host = '127.0.0.1', flags = [] } = this.#options;
     const data = join(this.folder, 'data');
     mkdirSync(data, { recursive: true, mode: 0o700 });
     const server = tls?.issue('server', `IP:127.0.0.1,IP:${host},DNS:localhost,DNS:west.mesh.cilium.io`);
@@ -171,15 +173,7 @@ export class Etcd {
       ...flags,
       ...(server === undefined
         ? []
-        : [
-            '--cert-file',
-            server.cert,
-            '--key-file',
-            server.key,
-            '--trusted-ca-file',
-            tls?.ca ?? '',
-            '--client-cert-auth',
-          ]),
+        : ['--cert-file', server.cert, '--key-file', server.key, '--trusted-ca-file', clientCa, '--client-cert-auth']),
     ];
     const [command = '', ...rest] = words;
     const log = openSync(join(this.folder, 'log'), 'a');
