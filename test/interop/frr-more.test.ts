@@ -3,6 +3,7 @@
  * line.
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import { startDaemon } from '../support/daemons/start.ts';
 import {
   converged,
   heraldNetworks,
@@ -74,6 +75,28 @@ describe.skipIf(missing !== undefined)(
       await running.router.stop(true);
       await eventually('stale', async () => (await running.herald.best(routerNetworks[0]))?.stale === true);
       expect((await running.herald.peer()).stale).toEqual(expect.arrayContaining(['ipv4-unicast', 'ipv6-unicast']));
+
+      // It comes back with one network less: what it tells again was there all along, the other goes at End-of-RIB.
+      const [kept, dropped] = routerNetworks;
+      let gone = 0;
+      const watch = setInterval(async () => {
+        if ((await running.herald.best(kept)) === undefined) gone++;
+      }, 50);
+      const again = await startDaemon('frr', running.routerSide, { ...running.routerSpec, networks: [kept] });
+      try {
+        await running.herald.established();
+        const fresh = async () => {
+          const best = await running.herald.best(kept);
+          return best !== undefined && best.stale !== true;
+        };
+        await eventually('what it has is fresh', fresh, { detail: () => running.herald.log() + again.log() });
+        await eventually('what it no longer has is gone', async () => !(await running.herald.best(dropped)));
+        expect((await running.herald.peer()).stale).toEqual([]);
+      } finally {
+        clearInterval(watch);
+        await again.stop();
+      }
+      expect(gone).toBe(0);
     });
 
     it('unnumbered: a peer given by its link alone, IPv4 routes with IPv6 next hops (RFC 8950)', async () => {

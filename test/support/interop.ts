@@ -1,5 +1,12 @@
 /** Herald and one other daemon at the two ends of a link, and the words both sides' configurations share. */
-import { type DaemonKind, daemonMissing, type Family, type PeerSpec, type Router } from './daemons/daemon.ts';
+import {
+  type DaemonKind,
+  daemonMissing,
+  type Family,
+  type PeerSpec,
+  type Router,
+  type RouterSpec,
+} from './daemons/daemon.ts';
 import { startDaemon } from './daemons/start.ts';
 import { HeraldSpeaker, type SpeakerFileText } from './herald-speaker.ts';
 import { type Namespace, Net, namespacesMissing } from './netns.ts';
@@ -38,6 +45,7 @@ export interface Pair {
   readonly routerSide: Namespace;
   readonly herald: HeraldSpeaker;
   readonly router: Router;
+  readonly routerSpec: RouterSpec;
   /** How each calls the other. */
   readonly heraldPeer: string;
   readonly routerPeer: string;
@@ -62,7 +70,7 @@ export async function startPair(kind: DaemonKind, options: PairOptions = {}): Pr
     net.close();
   };
   try {
-    const router = await startDaemon(kind, routerSide, {
+    const routerSpec: RouterSpec = {
       asn: options.routerAsn ?? ROUTER_ASN,
       routerId: '10.0.0.2',
       addresses: bare ? [] : [routerAddress.ipv4, routerAddress.ipv6],
@@ -75,7 +83,8 @@ export async function startPair(kind: DaemonKind, options: PairOptions = {}): Pr
           ...options.routerPeer,
         },
       ],
-    });
+    };
+    const router = await startDaemon(kind, routerSide, routerSpec);
     started.push(router);
     const herald = await HeraldSpeaker.start(heraldSide, heraldFile);
     started.push(herald);
@@ -85,6 +94,7 @@ export async function startPair(kind: DaemonKind, options: PairOptions = {}): Pr
       routerSide,
       herald,
       router,
+      routerSpec,
       heraldFile,
       stop,
       heraldPeer: ends.router,

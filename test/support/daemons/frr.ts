@@ -157,7 +157,7 @@ function config(spec: RouterSpec): string {
     ' bgp bestpath compare-routerid',
     ' no bgp default ipv4-unicast',
     ...(spec.peers.some(peer => peer.gracefulRestart)
-      ? [' bgp graceful-restart', ' bgp graceful-restart restart-time 60']
+      ? [' bgp graceful-restart', ' bgp graceful-restart restart-time 60', ' bgp graceful-restart preserve-fw-state']
       : []),
     ...spec.peers.flatMap(neighbor),
   ];
