@@ -5,6 +5,7 @@
 import { controlDefaults } from '../control/settings.ts';
 import { agentOptions } from './agent.ts';
 import { numberOption, type Options, UsageError } from './command.ts';
+import { meshAliases, meshKeys, meshPresets } from './install-mesh.ts';
 import { operatorOptions } from './operator.ts';
 import { version } from './version.ts';
 
@@ -43,6 +44,7 @@ export const installKeys = {
     check: trueOrFalse,
   },
   'agent.node-selector': { default: 'kubernetes.io/os=linux', about: 'LABEL=VALUE,…: nodes that have an agent' },
+  ...meshKeys,
 } as const satisfies Record<string, Key>;
 type KeyName = keyof typeof installKeys;
 
@@ -55,6 +57,8 @@ const presetOptions: { readonly [R in InstalledRole]: Readonly<Record<string, st
 };
 
 const optionsOf: { readonly [R in InstalledRole]: Options } = { operator: operatorOptions, agent: agentOptions };
+/** `agent.listen`, `log-level`. */
+const roleName = /^(?:(operator|agent)\.)?(.+)$/;
 /** Said by the manifests themselves, by other means. */
 const fixedOptions = ['kubeconfig', 'namespace', 'node', 'socket', 'state'];
 
@@ -85,14 +89,18 @@ export function installSettings(namespace: string, createNamespace: boolean, set
       keys[name] = value;
     } else setOption(options, name, value);
   }
+  for (const role of installedRoles)
+    options[role] = { ...meshPresets(role, options[role], keys['mesh.etcd-secret'] ?? ''), ...options[role] };
   const secretsNamespace = options.agent['bgp-secrets-namespace'] ?? controlDefaults.secretsNamespace;
   // Every key has its default above.
   return { namespace, createNamespace, keys: keys as InstallSettings['keys'], options, secretsNamespace };
 }
 
 function setOption(options: Record<InstalledRole, Record<string, string>>, name: string, value: string): void {
-  const [, only, bare = ''] = /^(?:(operator|agent)\.)?(.+)$/.exec(name) ?? [];
-  const takers = installedRoles.filter(
+  const alias = Object.hasOwn(meshAliases, name) ? meshAliases[name as keyof typeof meshAliases] : undefined;
+  const [, only, bare = ''] = alias ? [name, undefined, alias.option] : (roleName.exec(name) ?? []);
+  const among: readonly InstalledRole[] = alias?.roles ?? installedRoles;
+  const takers = among.filter(
     role => (only ?? role) === role && Object.hasOwn(optionsOf[role], bare) && !fixedOptions.includes(bare),
   );
   if (takers.length === 0) throw new UsageError(`--set knows no '${name}'; see \`herald install --help\``);

@@ -1,6 +1,7 @@
 /** What runs in a cluster: the operator as a Deployment with a budget for disruptions, the agent as a DaemonSet. */
 import type { RawObject } from '../api/object.ts';
 import { defaultStateDir } from './client.ts';
+import { meshMounts } from './install-mesh.ts';
 import { type InstalledRole, type InstallSettings, wordsOf } from './install-settings.ts';
 
 /** Of the image: neither root nor anybody of the host. */
@@ -19,6 +20,7 @@ export function operatorObjects(settings: InstallSettings): readonly RawObject[]
   const { namespace, keys } = settings;
   const labels = labelsOf('operator');
   const metadata = { name: 'herald-operator', namespace, labels };
+  const mesh = meshMounts('operator', settings);
   const pod = {
     ...podBasics('operator'),
     priorityClassName: 'system-cluster-critical',
@@ -43,8 +45,10 @@ export function operatorObjects(settings: InstallSettings): readonly RawObject[]
         command: ['herald', 'operator'],
         securityContext: { ...confined, capabilities: { drop: ['ALL'] } },
         ...probes(settings.options.operator['listen'], undefined),
+        volumeMounts: [stateMount, ...mesh.mounts],
       },
     ],
+    volumes: [stateVolume, ...mesh.volumes],
   };
   return [
     {
@@ -71,6 +75,7 @@ export function agentObjects(settings: InstallSettings): readonly RawObject[] {
   const { namespace, keys } = settings;
   const labels = labelsOf('agent');
   const inKernel = keys['agent.in-kernel'] === 'true';
+  const mesh = meshMounts('agent', settings);
   const capabilities = ['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_RAW', ...(inKernel ? ['BPF'] : [])];
   const pod = {
     ...podBasics('agent'),
@@ -88,12 +93,13 @@ export function agentObjects(settings: InstallSettings): readonly RawObject[] {
         command: [...ambient(capabilities), 'herald', 'agent'],
         securityContext: { ...confined, capabilities: { drop: ['ALL'], add: capabilities } },
         ...probes(settings.options.agent['listen'], '127.0.0.1'),
-        volumeMounts: [stateMount, ...(inKernel ? [{ name: 'bpf', mountPath: bpfFolder }] : [])],
+        volumeMounts: [stateMount, ...(inKernel ? [{ name: 'bpf', mountPath: bpfFolder }] : []), ...mesh.mounts],
       },
     ],
     volumes: [
       stateVolume,
       ...(inKernel ? [{ name: 'bpf', hostPath: { path: hostBpfFolder, type: 'DirectoryOrCreate' } }] : []),
+      ...mesh.volumes,
     ],
   };
   return [

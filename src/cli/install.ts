@@ -3,13 +3,17 @@ import { crds } from '../api/crd.ts';
 import type { RawObject } from '../api/object.ts';
 import { toYaml } from '../directory/yaml.ts';
 import { defineCommand } from './command.ts';
+import { meshAliases } from './install-mesh.ts';
 import { accessObjects } from './install-roles.ts';
 import { type InstallSettings, installKeys, installSettings } from './install-settings.ts';
 import { agentObjects, labelsOf, operatorObjects } from './install-workloads.ts';
 
-const keyLines = Object.entries(installKeys).map(
-  ([name, key]) => `  ${name.padEnd(22)}${key.about}${key.default === '' ? '' : ` (${key.default})`}`,
-);
+const keyLines = [
+  ...Object.entries(installKeys).map(
+    ([name, key]) => `  ${name.padEnd(22)}${key.about}${key.default === '' ? '' : ` (${key.default})`}`,
+  ),
+  ...Object.entries(meshAliases).map(([name, { about }]) => `  ${name.padEnd(22)}${about}`),
+];
 
 export const install = defineCommand({
   name: 'install',

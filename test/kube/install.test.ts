@@ -10,6 +10,7 @@ import { kubeMissing } from '../support/kube/programs.ts';
 import { root } from '../support/run-herald.ts';
 
 const missing = kubeMissing();
+const badName = 'is not made of lower-case letters, digits and dashes, beginning and ending with a letter or digit';
 
 interface Manifest {
   readonly kind: string;
@@ -163,6 +164,44 @@ describe('herald install', () => {
     expect([agent.initContainers, agent.volumes.filter(each => each.hostPath)]).toEqual([undefined, []]);
   });
 
+  it('--set mesh.…: both roles know the cluster, each sees the Secret it needs', async () => {
+    const words = ['cluster-name=west', 'cluster-id=7', 'routing=vxlan', 'advertise-remote=true'];
+    words.push('etcd-secret=own-etcd', 'peers-secret=others');
+    const sets = words.flatMap(each => ['--set', `mesh.${each}`]);
+    const [operator, agent] = [await pod('Deployment', ...sets), await pod('DaemonSet', ...sets)];
+    for (const { containers } of [operator, agent])
+      expect(containers[0].args).toEqual(expect.arrayContaining(['--cluster-name=west', '--cluster-id=7']));
+    expect(operator.containers[0].args).toContain('--mesh-etcd=/var/lib/etcd-secrets/etcd.config');
+    expect(operator.containers[0].volumeMounts).toContainEqual({
+      name: 'mesh-etcd',
+      mountPath: '/var/lib/etcd-secrets',
+      readOnly: true,
+    });
+    expect(operator.volumes).toContainEqual({ name: 'mesh-etcd', secret: { secretName: 'own-etcd' } });
+    expect(agent.containers[0].args).toEqual(
+      expect.arrayContaining([
+        '--mesh-routing=vxlan',
+        '--mesh-advertise-remote',
+        '--clustermesh-config=/var/lib/cilium/clustermesh',
+      ]),
+    );
+    expect(agent.containers[0].args.some(each => each.startsWith('--mesh-etcd'))).toBe(false);
+    // Other clusters may come later, and the agent runs before they do.
+    expect(agent.volumes).toContainEqual({ name: 'clustermesh', secret: { secretName: 'others', optional: true } });
+    expect(agent.containers[0].securityContext.capabilities.add).toContain('NET_ADMIN');
+  });
+
+  it('--set mesh.cluster-name alone: routes between the nodes of one cluster, and no Secret', async () => {
+    const agent = await pod('DaemonSet', '--set', 'mesh.cluster-name=default');
+    expect(agent.containers[0].args).toContain('--cluster-name=default');
+    expect(agent.volumes.some(each => 'secret' in each)).toBe(false);
+  });
+
+  it('the operator may lead what is published to other clusters', async () => {
+    const roles = (await objects()).filter(each => each.kind === 'Role' && each.metadata.name === 'herald-operator');
+    expect(JSON.stringify(roles)).toContain('["herald-operator","herald-mesh"]');
+  });
+
   it('leaves the CRDs out where somebody else keeps them, and the probes where nobody listens', async () => {
     const sets = ['--set', 'crds=false', '--set', 'listen=off'];
     expect((await objects(...sets)).some(each => each.kind === 'CustomResourceDefinition')).toBe(false);
@@ -177,6 +216,9 @@ describe('herald install', () => {
     ['--set', 'log-level=loud', "--set log-level takes debug, info, warn, error, silent, not 'loud'"],
     ['--set', 'operator.replicas=0', "--set operator.replicas takes a whole number from 1 to 10, not '0'"],
     ['--set', 'agent.memory=lots', "--set agent.memory takes an amount of memory such as 512Mi, not 'lots'"],
+    ['--set', 'mesh.routing=vxlan', 'a mesh needs --set mesh.cluster-name'],
+    ['--set', 'mesh.cluster-name=No!', `--cluster-name 'No!' ${badName}`],
+    ['--set', 'mesh.colour=red', "--set knows no 'mesh.colour'; see `herald install --help`"],
     ['--namespace', 'Not_A_Name', "--namespace takes the name of a namespace, not 'Not_A_Name'"],
   ])('%s %s is wrong usage: %s', async (option, value, message) => {
     expect(await said(option, value)).toEqual({ status: 2, out: '', err: `herald: ${message}\n` });
@@ -197,6 +239,16 @@ describe.skipIf(missing !== undefined)(
       {
         title: 'in a namespace of its own',
         words: ['--namespace', 'herald', '--create-namespace', '--set', 'listen=off'],
+      },
+      {
+        title: 'with a mesh',
+        words: [
+          'cluster-name=west',
+          'cluster-id=7',
+          'etcd-secret=own-etcd',
+          'routing=auto',
+          'import=10.0.0.0/8',
+        ].flatMap(each => ['--set', `mesh.${each}`]),
       },
     ])('kubectl takes it, $title, without a warning, and a second time nothing changes', async ({ words }) => {
       const { out: manifests } = await said(...words);
