@@ -3,6 +3,8 @@
  * the other candidates, which cannot see its host. They travel in an annotation of the node's session, so that nobody
  * asks for them and nothing is written for them but when they change. Reference §2.16, L9, L13, E11, E16.
  */
+
+import type { Neighbour } from '../l2/ownership-event.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import { InterfacePattern } from './interface-pattern.ts';
@@ -14,6 +16,8 @@ export interface L2Link {
   readonly name: string;
   /** Ascending, without link-local ones: those an address can be in. */
   readonly subnets: readonly Prefix[];
+  /** The node's own address in each of them. */
+  readonly stations: readonly IpAddress[];
 }
 
 /** Links a node has, at most; its text, at most. What is beyond is left out, and refused when read. */
@@ -31,12 +35,30 @@ export function linkRefusal(link: HostLink, host: HostFacts): Reason | undefined
 }
 
 export function l2Link({ name, addresses }: HostLink): L2Link {
-  const subnets = addresses
+  const own = addresses
     .filter(({ address }) => !IpAddress.isLinkLocal(address))
-    .map(({ address, length }) => Prefix.of(address, length))
-    .sort(Prefix.compare)
-    .filter((subnet, i, all) => i === 0 || !Prefix.equals(subnet, all[i - 1] ?? subnet));
-  return { name, subnets };
+    .map(({ address, length }) => ({ subnet: Prefix.of(address, length), address }))
+    .sort((a, b) => Prefix.compare(a.subnet, b.subnet))
+    .filter(({ subnet }, i, all) => i === 0 || !Prefix.equals(subnet, all[i - 1]?.subnet ?? subnet));
+  return { name, subnets: own.map(({ subnet }) => subnet), stations: own.map(({ address }) => address) };
+}
+
+/**
+ * Who ought to be on a link: other nodes with an address in one of its subnets, and routers; an address each. `routers`
+ * are those of this link.
+ */
+export function neighboursOn(
+  link: L2Link,
+  node: string,
+  offers: ReadonlyMap<string, readonly L2Link[]>,
+  routers: readonly IpAddress[],
+): readonly Neighbour[] {
+  const isHere = (address: IpAddress) => link.subnets.some(subnet => Prefix.contains(subnet, address));
+  const nodes = [...offers].flatMap(([name, links]): Neighbour[] => {
+    const address = name === node ? undefined : links.flatMap(({ stations }) => stations).find(isHere);
+    return address === undefined ? [] : [{ node: name, address }];
+  });
+  return [...nodes, ...routers.map((address): Neighbour => ({ node: '', address }))];
 }
 
 /**
@@ -66,12 +88,13 @@ export function matchesAny(expressions: readonly string[], name: string): boolea
   });
 }
 
-/** `eth0 192.0.2.0/24 2001:db8::/64,eth1`: no name of a link has a space or a comma in it that is not escaped. */
+/** `eth0 192.0.2.7/24 2001:db8::7/64,eth1`: no name of a link has a space or a comma in it that is not escaped. */
 export const L2Links = {
   format(links: readonly L2Link[]): string {
     let text = '';
-    for (const { name, subnets } of links) {
-      const link = [encodeURIComponent(name), ...subnets.map(Prefix.format)].join(' ');
+    for (const { name, subnets, stations } of links) {
+      const own = subnets.map((subnet, i) => `${IpAddress.format(stations[i] ?? subnet.address)}/${subnet.length}`);
+      const link = [encodeURIComponent(name), ...own].join(' ');
       if (text.length + 1 + link.length > textMax) break;
       text += text === '' ? link : `,${link}`;
     }
@@ -93,7 +116,10 @@ function parseLink(text: string): L2Link | undefined {
   const [coded = '', ...rest] = text.split(' ');
   const name = decodeName(coded);
   const subnets = rest.map(Prefix.parse).filter(subnet => subnet !== undefined);
-  return name === undefined || subnets.length < rest.length ? undefined : { name, subnets };
+  const stations = rest
+    .map(each => IpAddress.parse(each.slice(0, each.indexOf('/'))))
+    .filter(each => each !== undefined);
+  return name === undefined || subnets.length < rest.length ? undefined : { name, subnets, stations };
 }
 
 function decodeName(coded: string): string | undefined {

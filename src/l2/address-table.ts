@@ -40,6 +40,15 @@ export interface RowStatus {
   readonly lastAsker: { readonly address: IpAddress; readonly mac: Mac; readonly atMs: number } | undefined;
 }
 
+/** What a link has carried from other stations. */
+export interface Wire {
+  readonly link: number;
+  /** CLOCK_BOOTTIME in ms of the last frame; 0: none yet. */
+  readonly heardMs: number;
+  /** Whose address a frame last gave as the sender's; undefined: none yet. */
+  readonly speaker: IpAddress | undefined;
+}
+
 /** What `replaceAll` changed. */
 export interface RowChanges {
   /** Answering now, and were not there before or only listened. */
@@ -68,7 +77,13 @@ const DEADLINES = 1;
 const DEADLINE_AT = 1;
 const COUNTERS_AT = DEADLINE_AT + 4;
 const COUNTERS = 64;
-const HEAD_OCTETS = (COUNTERS_AT + COUNTERS) * 8;
+/** When each link last carried anything, in 8 octets by the last bits of its index; links that share them share it. */
+const HEARD_AT = COUNTERS_AT + COUNTERS;
+const WIRES = 64;
+/** And who spoke there last, in words: the address in its mapped form. */
+const SPEAKERS_AT = (HEARD_AT + WIRES) * 2;
+const SPEAKER_WORDS = 4;
+const HEAD_OCTETS = (SPEAKERS_AT + WIRES * SPEAKER_WORDS) * 4;
 
 /** Words of a row: state, link (highest bit: IPv6), 4 of address, sequence of the asker, 4 + 2 of the asker. */
 const LINK = 1;
@@ -187,7 +202,31 @@ export class AddressTable {
     return { answers: this.#number(COUNTERS_AT), drops: new Map(counted.filter(([, count]) => count > 0)) };
   }
 
+  /** What `link` has carried. The speaker may be another one's halves when it is being written: it is only a hint. */
+  wire(link: number): Wire {
+    const view = new DataView(new ArrayBuffer(16));
+    for (let i = 0; i < SPEAKER_WORDS; i++) view.setInt32(i * 4, this.#word(speakerAt(link) + i));
+    const speaker = IpAddress.unmapped(IpAddress.fromBytes('ipv6', new Uint8Array(view.buffer)));
+    const heardMs = this.#number(HEARD_AT + (link & (WIRES - 1)));
+    return { link, heardMs, speaker: IpAddress.isUnspecified(speaker) ? undefined : speaker };
+  }
+
   // The reader. Nothing here allocates.
+
+  /** Another station's frame came in. */
+  noteHeard(link: number, nowMs: number): void {
+    this.#numbers[HEARD_AT + (link & (WIRES - 1))] = nowMs;
+  }
+
+  /** Its sender's address is at `at`. */
+  noteSpeaker(link: number, family: Family, frame: Uint8Array, at: number): void {
+    const v4 = family === 'ipv4';
+    const words = speakerAt(link);
+    this.#words[words] = v4 ? 0 : word(frame, at);
+    this.#words[words + 1] = v4 ? 0 : word(frame, at + 4);
+    this.#words[words + 2] = v4 ? 0xffff : word(frame, at + 8);
+    this.#words[words + 3] = word(frame, v4 ? at : at + 12);
+  }
 
   /** The slot of the row for the address at `at`; NO_ROW or ROW_ON_OTHER_LINK. */
   find(link: number, family: Family, bytes: Uint8Array, at: number): number {
@@ -329,6 +368,10 @@ export class AddressTable {
   #number(at: number): number {
     return this.#numbers[at] as number;
   }
+}
+
+function speakerAt(link: number): number {
+  return SPEAKERS_AT + (link & (WIRES - 1)) * SPEAKER_WORDS;
 }
 
 function keyOf({ link, address }: OwnedRow): string {

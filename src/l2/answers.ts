@@ -1,17 +1,19 @@
 /**
  * The addresses that this node answers for: in which rows, announced when, and what keeps them alive while the store is
  * out of reach. Then a row counts by short deadlines that are put off all the time; it is given up when the wire
- * contradicts it, asks for its own address to hear that, and comes back only after nobody has answered for a while.
+ * contradicts it, asks for its own address to hear that, and comes back only after nobody has answered for a while. On
+ * a link that has gone silent (wires.ts) it does not count either.
  */
 import { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
-import type { OwnedRow } from './address-table.ts';
+import type { OwnedRow, Wire } from './address-table.ts';
 import { arpProbe, gratuitousArp } from './arp.ts';
 import type { Holding, Place } from './group-claims.ts';
 import { ndpQuestion, unsolicitedAdvertisement } from './ndp.ts';
-import type { OwnershipLink } from './ownership-event.ts';
+import type { OwnershipLink, OwnershipNote } from './ownership-event.ts';
 import type { Heard } from './responder.ts';
 import { Schedule } from './schedule.ts';
+import { Wires } from './wires.ts';
 
 /** A taker says so this long before it answers, where somebody may still be holding the address. */
 const ANNOUNCE_AHEAD_MS = 50;
@@ -56,7 +58,13 @@ export class Answers {
   /** While the store is out of reach: by address. */
   #asking: Map<string, Asking> | undefined;
   #holdMs = 0;
+  #links: readonly OwnershipLink[] = [];
   #macs: ReadonlyMap<number, Mac> = new Map();
+  readonly #wires = new Wires();
+  /** The deadline passed because this process stood still, and the links have not been looked at since. */
+  #lapsed = false;
+  /** Questions whether anybody is there. */
+  #asked: Frame[] = [];
   #rows: readonly OwnedRow[] = [];
   /** When rows are others than these, unless something happens. */
   #rowsUntilMs = Number.NEGATIVE_INFINITY;
@@ -89,6 +97,7 @@ export class Answers {
   }
 
   setLinks(links: readonly OwnershipLink[]): void {
+    this.#links = links;
     this.#macs = new Map(links.map(({ index, mac }) => [index, mac]));
   }
 
@@ -117,11 +126,16 @@ export class Answers {
     this.#changed();
     this.#answers.clear();
     this.#asking = undefined;
+    this.#wires.end();
   }
 
-  /** The store is out of reach. `inTime`: the session has not run out yet, so nobody else can have taken anything. */
-  hold(inTime: boolean, nowMs: number): void {
+  /**
+   * The store is out of reach. `inTime`: the session has not run out yet, so nobody else can have taken anything;
+   * `isThere`: whether a node was there before that.
+   */
+  hold(inTime: boolean, isThere: (node: string) => boolean, nowMs: number): void {
     this.#changed();
+    this.#wires.begin(this.#links, isThere);
     this.#asking = new Map();
     this.#holdMs = nowMs + HOLD_MS;
     for (const [text, { fromMs, lease }] of this.#answers) {
@@ -136,6 +150,30 @@ export class Answers {
     for (const [text, answer] of this.#answers)
       if ((this.#asking?.get(text)?.quietUntilMs ?? FIRM) !== FIRM) answer.schedule = Schedule.begin(nowMs);
     this.#asking = undefined;
+    this.#wires.end();
+  }
+
+  /** What the links have carried, while addresses are held. */
+  wires(wires: readonly Wire[], note: (note: OwnershipNote) => void, nowMs: number): void {
+    if (this.#asking === undefined) return;
+    const { ask, silent, back } = this.#wires.look(wires, this.#lapsed || nowMs >= this.#holdMs, nowMs);
+    this.#lapsed = false;
+    for (const { link, neighbour } of ask) {
+      const mac = this.#macs.get(link);
+      if (mac !== undefined) this.#asked.push({ link, frame: question(mac, neighbour) });
+    }
+    for (const link of silent) note({ what: 'link-silent', link });
+    for (const link of back) {
+      note({ what: 'link-back', link });
+      const announceMs = this.#wires.untilMs(link) - ANNOUNCE_AHEAD_MS;
+      for (const [text, answer] of this.#answers) {
+        const asking = this.#asking.get(text);
+        if (!answer.links.includes(link) || asking === undefined) continue;
+        asking.askMs = nowMs;
+        answer.schedule = Schedule.begin(announceMs);
+      }
+    }
+    if (silent.length + back.length > 0) this.#changed();
   }
 
   /** Another station spoke for one of the addresses. */
@@ -161,7 +199,11 @@ export class Answers {
       const asking = this.#asking?.get(text);
       const firm = nowMs >= fromMs && (asking === undefined || asking.quietUntilMs === FIRM);
       const mode = !firm ? 'listen' : this.#asking === undefined ? 'session' : 'hold';
-      for (const link of links) rows.push({ link, address, mode });
+      for (const link of links) {
+        const untilMs = this.#wires.untilMs(link);
+        rows.push({ link, address, mode: nowMs < untilMs ? 'listen' : mode });
+        if (untilMs > nowMs) this.#rowsUntilMs = Math.min(this.#rowsUntilMs, untilMs);
+      }
       if (fromMs > nowMs) this.#rowsUntilMs = Math.min(this.#rowsUntilMs, fromMs);
     }
     this.#rows = rows;
@@ -170,19 +212,19 @@ export class Answers {
 
   /** Announcements and questions that are due; puts off what has to be. */
   due(nowMs: number): readonly Frame[] {
-    const frames: Frame[] = [];
+    const frames = this.#asked;
+    this.#asked = [];
     if (this.#asking !== undefined) this.#roll(nowMs);
     for (const [text, answer] of this.#answers) {
       const asking = this.#asking?.get(text);
       const listens = asking !== undefined && asking.quietUntilMs !== FIRM;
       if (asking !== undefined && nowMs >= asking.askMs) {
         asking.askMs = nowMs + ASK_MS;
-        this.#send(answer, frames, (mac, address) => [
-          address.family === 'ipv4' ? arpProbe(mac, address) : ndpQuestion(mac, address),
-        ]);
+        this.#send(answer, frames, (mac, address) => [question(mac, address)]);
       }
       if (listens || nowMs < answer.schedule.nextMs) continue;
-      this.#send(answer, frames, announcement);
+      const speaks = (link: number) => nowMs >= this.#wires.untilMs(link) - ANNOUNCE_AHEAD_MS;
+      this.#send({ ...answer, links: answer.links.filter(speaks) }, frames, announcement);
       const ahead = nowMs < answer.fromMs;
       answer.schedule = ahead
         ? { sinceMs: nowMs, nextMs: Math.min(nowMs + ANNOUNCE_AHEAD_MS / 2, answer.fromMs) }
@@ -193,6 +235,7 @@ export class Answers {
 
   nextMs(nowMs: number): number {
     let next = this.#asking === undefined ? Number.POSITIVE_INFINITY : this.#holdMs - HOLD_MS + HOLD_ROLL_MS;
+    if (this.#asking !== undefined && this.#rowsUntilMs > nowMs) next = Math.min(next, this.#rowsUntilMs);
     for (const [text, { fromMs, schedule }] of this.#answers) {
       const asking = this.#asking?.get(text);
       if (fromMs > nowMs) next = Math.min(next, fromMs);
@@ -237,6 +280,7 @@ export class Answers {
   #roll(nowMs: number): void {
     this.#changed();
     const lapsed = nowMs >= this.#holdMs;
+    this.#lapsed ||= lapsed;
     for (const [text, asking] of this.#asking ?? []) {
       const answer = this.#answers.get(text);
       if (answer === undefined) continue;
@@ -266,6 +310,10 @@ export class Answers {
       if (mac !== undefined) for (const frame of make(mac, address)) out.push({ link, frame });
     }
   }
+}
+
+function question(mac: Mac, address: IpAddress): Uint8Array {
+  return address.family === 'ipv4' ? arpProbe(mac, address) : ndpQuestion(mac, address);
 }
 
 function announcement(mac: Mac, address: IpAddress): readonly Uint8Array[] {

@@ -4,6 +4,7 @@
  */
 import { Ownership, type SeenLease, Session } from './lease-record.ts';
 import type { LeaseView } from './lease-view.ts';
+import type { Neighbour } from './ownership-event.ts';
 
 export type Standing =
   | { readonly is: 'free'; readonly quiet: boolean }
@@ -20,6 +21,8 @@ export class LeaseStanding {
   /** Names of Leases that list an address, and the other way around. */
   readonly #listed = new Map<string, Set<string>>();
   readonly #listing = new Map<string, readonly string[]>();
+  /** What sessions said. */
+  readonly #told = new Map<string, string>();
   /** Of a session whose Lease does not say. */
   sessionMs: number;
   /** Since when the store has answered without a break: only what was seen since then says that a node is gone. */
@@ -82,6 +85,27 @@ export class LeaseStanding {
     const session = lease && Session.read(lease);
     if (session === undefined || version === undefined || session.over) return false;
     return nowMs < this.patience(changedMs, session.durationMs);
+  }
+
+  /** Nodes of these whose session lasts: when any of them was renewed since then, only such. */
+  present(neighbours: readonly Neighbour[], sinceMs: number): ReadonlySet<string> {
+    const lasting = neighbours.flatMap(({ node }) => {
+      const { lease, changedMs } = this.#view.get(Session.nameOf(node));
+      const session = lease && Session.read(lease);
+      return session === undefined || session.over ? [] : [{ node, changedMs }];
+    });
+    const renewed = lasting.filter(({ changedMs }) => changedMs >= sinceMs);
+    return new Set((renewed.length > 0 ? renewed : lasting).map(({ node }) => node));
+  }
+
+  /** Whether a node's session is another one than when this was last asked, rather than only renewed. */
+  isNews(name: string): boolean {
+    const { lease } = this.#view.get(name);
+    const session = lease && Session.read(lease);
+    const text = session === undefined ? '' : `${session.id} ${session.instance} ${session.over} ${session.durationMs}`;
+    const isNews = this.#told.get(name) !== text;
+    this.#told.set(name, text);
+    return isNews;
   }
 
   /** Other Leases that list an address. */

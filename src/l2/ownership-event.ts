@@ -1,7 +1,7 @@
 /** What the ownership of addresses is told and what it wants done: events and effects. ownership.ts has the rules. */
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
-import type { Deadlines, OwnedRow } from './address-table.ts';
+import type { Deadlines, OwnedRow, Wire } from './address-table.ts';
 import type { LeaseContent, SeenLease } from './lease-record.ts';
 import type { Heard } from './responder.ts';
 
@@ -27,10 +27,18 @@ export interface OwnershipConfig {
   readonly garpIntervalMs: number;
 }
 
+/** Who ought to be on a link. */
+export interface Neighbour {
+  /** The node it is an address of; empty: a router. */
+  readonly node: string;
+  readonly address: IpAddress;
+}
+
 /** A link of this node that frames can go out on now. */
 export interface OwnershipLink {
   readonly index: number;
   readonly mac: Mac;
+  readonly neighbours?: readonly Neighbour[];
 }
 
 /** Services that share addresses, and what they share: one owner, one Lease. An address is in one group. */
@@ -68,6 +76,8 @@ export type OwnershipEvent =
   | { readonly kind: 'leave' }
   /** Leave for `restartGraceMs`, with all that is pinned in place. Answered with `left`. */
   | { readonly kind: 'restart' }
+  /** What the links have carried; instead of a tick while addresses are held. A link that is not in it is not judged. */
+  | { readonly kind: 'wires'; readonly wires: readonly Wire[] }
   | { readonly kind: 'tick' };
 
 /** To be carried out in this order: what falls silent does so before the store is told. */
@@ -94,6 +104,8 @@ export type OwnershipEffect =
 export type OwnershipNote =
   | { readonly what: 'session-begun' | 'session-lost' | 'store-lost' | 'store-back' }
   | { readonly what: 'session-ended'; readonly node: string }
+  /** Nothing came over the link any more while addresses were held, and they are not answered there; or it is back. */
+  | { readonly what: 'link-silent' | 'link-back'; readonly link: number }
   | { readonly what: 'taken' | 'released' | 'lost'; readonly lease: string; readonly reason: OwnershipReason }
   | { readonly what: 'conflict'; readonly heard: Heard };
 

@@ -23,8 +23,12 @@
  *    that lists it and is held by somebody else. Of two who wrote, the later sees what the earlier one wrote. Should
  *    both wait for each other, both stop when the nodes agree on the groups again: one of the two no longer wants it.
  *
- * While the store is out of reach an owner may hold on beyond its session, by `answers.ts`: that is no part of the
- * argument. Whoever ends another's session takes that into account: it announces itself before it answers.
+ * While the store is out of reach an owner may hold on beyond its session, by `answers.ts`: what that rests on is the
+ * wire. Whoever ends another's session announces itself before it answers; who hears that stops at once. Who cannot
+ * hear it cannot be heard either, and must not be when that changes: before its session is over, and as long as it holds
+ * on, it sees to it that it hears somebody (`wires.ts`) or falls silent, and then asks before it answers again. So a
+ * node that was cut off from everybody comes back silent. Two answer, for as long as one takes to hear the other, only
+ * where frames were lost, or where two parts of a network, each with somebody in it, become one.
  *
  * An owner that is well is never replaced: others take only what is free. A node counts as gone only by what was seen
  * while the store was answering, so that a store that comes back finds nobody guilty.
@@ -38,6 +42,7 @@ import { LeaseStanding } from './lease-standing.ts';
 import { LeaseView } from './lease-view.ts';
 import { OwnSession, type SessionPut } from './own-session.ts';
 import type {
+  Neighbour,
   OwnershipConfig,
   OwnershipEffect,
   OwnershipEvent,
@@ -54,6 +59,7 @@ const HOLD_AHEAD_SHARE = 0.25;
 export class AddressOwnership implements Claimant {
   readonly #config: OwnershipConfig;
   #times: OwnershipTimes;
+  #neighbours: readonly Neighbour[] = [];
   readonly #view = new LeaseView();
   readonly #session: OwnSession;
   readonly #standing: LeaseStanding;
@@ -176,6 +182,7 @@ export class AddressOwnership implements Claimant {
         this.#all = true;
         return;
       case 'links':
+        this.#neighbours = event.links.flatMap(({ neighbours = [] }) => neighbours);
         this.#answers.setLinks(event.links);
         return;
       case 'told':
@@ -196,6 +203,9 @@ export class AddressOwnership implements Claimant {
         this.#answers.heard(event.heard, this.#nowMs);
         this.note({ what: 'conflict', heard: event.heard });
         return;
+      case 'wires':
+        this.#answers.wires(event.wires, note => this.note(note), this.#nowMs);
+        return;
       case 'leave':
       case 'restart':
         this.#leave(event.kind);
@@ -210,19 +220,9 @@ export class AddressOwnership implements Claimant {
       this.#standing.index(name);
       this.#changed.add(name);
       if (name === this.#session.name) this.#look();
-      else if (name.startsWith(Session.nameOf(''))) this.#lookAt(name);
+      // Another node's: all may be different when it is another one, but not when it was renewed.
+      else if (name.startsWith(Session.nameOf(''))) this.#all = this.#standing.isNews(name) || this.#all;
     }
-  }
-
-  readonly #knownSessions = new Map<string, string>();
-
-  /** Another node's session: all may be different when it is another one, but not when it was renewed. */
-  #lookAt(name: string): void {
-    const { lease } = this.#view.get(name);
-    const session = lease && Session.read(lease);
-    const text = session === undefined ? '' : `${session.id} ${session.instance} ${session.over} ${session.durationMs}`;
-    if (this.#knownSessions.get(name) !== text) this.#all = true;
-    this.#knownSessions.set(name, text);
   }
 
   #look(): void {
@@ -326,7 +326,9 @@ export class AddressOwnership implements Claimant {
 
   #judgeHold(): void {
     if (this.#mayHold && this.#nowMs >= this.#holdAtMs) {
-      this.#answers.hold(this.#nowMs < this.#session.deadlineMs, this.#nowMs);
+      const { deadlineMs } = this.#session;
+      const present = this.#standing.present(this.#neighbours, deadlineMs - 2 * this.#times.sessionMs);
+      this.#answers.hold(this.#nowMs < deadlineMs, node => present.has(node), this.#nowMs);
       this.#all = true;
     } else if (this.holding && this.#nowMs < this.#holdAtMs) {
       this.#answers.unhold(this.#nowMs);
@@ -367,8 +369,9 @@ export class AddressOwnership implements Claimant {
     const said = this.#deadlines;
     const isOwn = this.#settled && !(this.#ownSaid && sameRows(rows, this.#rows));
     if (isOwn) {
-      // Rows that begin to be held must find their deadline there.
-      if (next.holdMs > said.holdMs) this.#say(effects, { ...said, holdMs: next.holdMs });
+      // Rows that begin to be held must find their deadline there; those that no longer are must not.
+      if (next.holdMs > said.holdMs && !this.#rows.some(row => row.mode === 'hold'))
+        this.#say(effects, { ...said, holdMs: next.holdMs });
       effects.push({ kind: 'own', rows });
       this.#rows = rows;
       this.#ownSaid = true;

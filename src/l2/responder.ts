@@ -114,6 +114,7 @@ function judge(
     return VLAN_ETHERTYPES.includes(type) ? code['vlan-tagged'] : code['other-ethertype'];
   if (isOurs(link, frame, ETHERNET.source)) return code['own-frame'];
   if (isGroup(frame, ETHERNET.source)) return code['multicast-source'];
+  table.noteHeard(link.index, nowMs);
   const unicast = same(frame, ETHERNET.destination, link.mac, 0, 6);
   return type === ETHERTYPE_ARP
     ? judgeArp(table, link, frame, length, nowMs, out, unicast)
@@ -146,6 +147,7 @@ function judgeArp(
     const unasked = operation === ARP_REQUEST || same(frame, ARP.senderIp, frame, ARP.targetIp, 4);
     return heard(table, speaker, unasked);
   }
+  if (!allAre(frame, ARP.senderIp, 4, 0)) table.noteSpeaker(link.index, 'ipv4', frame, ARP.senderIp);
   if (operation === ARP_REPLY) return code.reply;
   const slot = table.find(link.index, 'ipv4', frame, ARP.targetIp);
   if (slot < 0) return missing(slot);
@@ -208,6 +210,7 @@ function judgeSolicitation(
   if (probe && option >= 0) return code['probe-with-link-option'];
   const speaker = probe ? -1 : table.find(link.index, 'ipv6', frame, IPV6.source);
   if (speaker >= 0) return heard(table, speaker, true);
+  if (!probe) table.noteSpeaker(link.index, 'ipv6', frame, IPV6.source);
   const slot = table.find(link.index, 'ipv6', frame, NDP.target);
   if (slot < 0) return missing(slot);
   const refusal = table.refusal(slot, nowMs);
@@ -222,7 +225,9 @@ function judgeAdvertisement(table: AddressTable, link: RespondingLink, frame: Ui
   // RFC 4861 §7.1.2.
   if (solicited && u8(frame, IPV6.destination) === 0xff) return code['bad-destination'];
   const speaker = table.find(link.index, 'ipv6', frame, NDP.target);
-  return speaker >= 0 ? heard(table, speaker, !solicited) : code.reply;
+  if (speaker >= 0) return heard(table, speaker, !solicited);
+  table.noteSpeaker(link.index, 'ipv6', frame, NDP.target);
+  return code.reply;
 }
 
 function missing(slot: number): number {

@@ -4,7 +4,7 @@
  * same deadlines. What the program has answered never reaches the sockets, so nothing is answered twice.
  */
 
-import type { OwnedRow, Deadlines as ResponderDeadlines } from '../l2/address-table.ts';
+import type { OwnedRow, Deadlines as ResponderDeadlines, Wire } from '../l2/address-table.ts';
 import { AddressTable, type RowStatus, TableFullError } from '../l2/address-table.ts';
 import { solicitedNode } from '../l2/ndp.ts';
 import type { Heard } from '../l2/responder.ts';
@@ -124,6 +124,10 @@ export class NdResponder implements Responder {
 
   send(link: number, frame: Uint8Array): void {
     if (this.#sockets.send(link, frame) !== 0) this.#counts[0] = (this.#counts[0] ?? 0) + 1;
+  }
+
+  wires(): readonly Wire[] {
+    return this.#links.map(({ index }) => this.#table.wire(index));
   }
 
   health(): ResponderHealth {

@@ -172,7 +172,8 @@ export class L2Driver {
     if (dueMs === Number.POSITIVE_INFINITY) return;
     this.#cancelTimer = clock.after(Math.max(0, dueMs - bootMs()), () => {
       this.#armedMs = Number.POSITIVE_INFINITY;
-      this.step({ kind: 'tick' });
+      const { responder } = this.#options;
+      this.step(this.#ownership.holding ? { kind: 'wires', wires: responder.wires() } : { kind: 'tick' });
     });
   }
 }

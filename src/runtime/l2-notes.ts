@@ -71,6 +71,14 @@ export class L2Notes {
       case 'session-ended':
         log.info('session of another node ended', { node: note.node });
         break;
+      case 'link-silent':
+        log.warn('nothing comes over a link any more: addresses that are held are not answered there', {
+          link: note.link,
+        });
+        break;
+      case 'link-back':
+        log.info('a link carries something again', { link: note.link });
+        break;
       case 'taken':
       case 'released':
       case 'lost':

@@ -6,7 +6,7 @@
  * Every deadline is CLOCK_BOOTTIME in milliseconds, which goes on while the machine sleeps: what was proved before a
  * suspend does not hold after it.
  */
-import type { Deadlines, OwnedRow } from '../l2/address-table.ts';
+import type { Deadlines, OwnedRow, Wire } from '../l2/address-table.ts';
 import type { Heard } from '../l2/responder.ts';
 import type { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
@@ -79,6 +79,8 @@ export interface Responder {
   cap(sessionMs: number): void;
   /** Sends one Ethernet frame as it is; a link that is not there swallows it. */
   send(link: number, frame: Uint8Array): void;
+  /** What the links have carried from other stations; costs nothing. */
+  wires(): readonly Wire[];
   health(): ResponderHealth;
   /** For people: asks the kernel, which may take its time. */
   status(): ResponderStatus;

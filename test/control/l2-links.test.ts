@@ -1,11 +1,12 @@
 /** What a node tells of its links, and what of that is believed. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type L2Link, L2Links, offeredLinks } from '../../src/control/l2-links.ts';
+import { type L2Link, L2Links, l2Link, neighboursOn, offeredLinks } from '../../src/control/l2-links.ts';
 import type { HostLink } from '../../src/control/settings.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { Prefix } from '../../src/net/prefix.ts';
 
+const ip = (text: string): IpAddress => IpAddress.parse(text) ?? expect.fail(text);
 const prefix = (text: string): Prefix => Prefix.parse(text) ?? expect.fail(text);
 
 function hostLink(name: string, addresses: readonly string[], more: Partial<HostLink> = {}): HostLink {
@@ -31,22 +32,39 @@ describe('links that a node offers', () => {
       hostLink('wg0', ['198.51.100.4/24'], { mac: undefined }),
     ];
     const offered = offeredLinks({ links, defaultRoutes: [] }, ['^eth1$']);
-    expect(L2Links.format(offered)).toBe('eth0 192.0.2.0/24 2001:db8::/64,eth1');
+    expect(L2Links.format(offered)).toBe('eth0 192.0.2.7/24 2001:db8::7/64,eth1');
+  });
+});
+
+describe('neighbours', () => {
+  it('are other nodes with an address in a subnet of the link, by the first of them, and its routers', () => {
+    const link = l2Link(hostLink('eth0', ['192.0.2.7/24', '2001:db8::7/64']));
+    const offers = new Map([
+      ['n1', [link]],
+      ['n2', [l2Link(hostLink('br0', ['192.0.2.8/24', '2001:db8::8/64']))]],
+      ['n3', [l2Link(hostLink('eth1', ['198.51.100.1/24'])), l2Link(hostLink('eth0', ['2001:db8::9/64']))]],
+      ['n4', [l2Link(hostLink('eth0', ['198.51.100.2/24']))]],
+    ]);
+    expect(neighboursOn(link, 'n1', offers, [ip('192.0.2.1')])).toEqual([
+      { node: 'n2', address: ip('192.0.2.8') },
+      { node: 'n3', address: ip('2001:db8::9') },
+      { node: '', address: ip('192.0.2.1') },
+    ]);
   });
 });
 
 describe('as text', () => {
   const table: readonly (readonly [string, readonly L2Link[]])[] = [
     ['', []],
-    ['eth0', [{ name: 'eth0', subnets: [] }]],
+    ['eth0', [{ name: 'eth0', subnets: [], stations: [] }]],
     [
-      'eth0 192.0.2.0/24,br0 2001:db8::/64',
+      'eth0 192.0.2.7/24,br0 2001:db8::7/64',
       [
-        { name: 'eth0', subnets: [prefix('192.0.2.0/24')] },
-        { name: 'br0', subnets: [prefix('2001:db8::/64')] },
+        { name: 'eth0', subnets: [prefix('192.0.2.0/24')], stations: [ip('192.0.2.7')] },
+        { name: 'br0', subnets: [prefix('2001:db8::/64')], stations: [ip('2001:db8::7')] },
       ],
     ],
-    ['a%2Cb%20c', [{ name: 'a,b c', subnets: [] }]],
+    ['a%2Cb%20c', [{ name: 'a,b c', subnets: [], stations: [] }]],
   ];
   it.each(table)('%j both ways', (text, links) => {
     expect(L2Links.parse(text)).toEqual(links);

@@ -101,6 +101,19 @@ describe('AddressTable', () => {
     expect(find(table, 1, address(9))).toBe(NO_ROW);
   });
 
+  it('remembers of each link when it carried something, and who spoke', () => {
+    const table = AddressTable.make();
+    const reader = new AddressTable(table.memory);
+    expect(table.wire(3)).toEqual({ link: 3, heardMs: 0, speaker: undefined });
+    for (const number of [4, 7]) {
+      const { family } = address(number);
+      reader.noteHeard(3, 100.5 + number);
+      reader.noteSpeaker(3, family, new Uint8Array([0, ...IpAddress.toBytes(address(number))]), 1);
+      expect(table.wire(3)).toEqual({ link: 3, heardMs: 100.5 + number, speaker: IpAddress.unmapped(address(number)) });
+    }
+    expect(table.wire(4)).toEqual({ link: 4, heardMs: 0, speaker: undefined });
+  });
+
   it('both deadlines change at once for a reader', () => {
     const table = AddressTable.make();
     const reader = new AddressTable(table.memory);

@@ -23,7 +23,7 @@ describe('one node', () => {
     expect(n1.answers()).toEqual([`${a} 2`, `${b} 2`]);
     expect(world.lease(leaseOf('web'))?.spec.holderIdentity).toBe('n1');
     expect(world.lease('herald-l2-session-n1')?.metadata.annotations['herald.io/l2-links']).toBe(
-      'eth0 192.0.2.0/24 2001:db8::/64',
+      'eth0 192.0.2.250/24 2001:db8::ff/64',
     );
   });
 

@@ -4,7 +4,7 @@ import { parseObject } from '../../src/api/parse.ts';
 import { type Snapshot, SnapshotBuilder } from '../../src/api/snapshot.ts';
 import { NodeControl } from '../../src/control/desired.ts';
 import { controlDefaults, type HostFacts } from '../../src/control/settings.ts';
-import type { Deadlines, OwnedRow } from '../../src/l2/address-table.ts';
+import type { Deadlines, OwnedRow, Wire } from '../../src/l2/address-table.ts';
 import { IpAddress } from '../../src/net/ip.ts';
 import { L2Target } from '../../src/runtime/l2-target.ts';
 import { Metrics } from '../../src/runtime/metrics.ts';
@@ -151,6 +151,10 @@ export class MemoryResponder implements Responder {
 
   send(): void {
     this.sent++;
+  }
+
+  wires(): readonly Wire[] {
+    return [];
   }
 
   health(): ResponderHealth {

@@ -50,6 +50,7 @@ class Turmoil {
     this.#random = new Random(seed);
     this.world = new World(this.#random);
     this.world.changed = node => this.#check(node);
+    this.world.roused = node => this.#check(node);
     for (let i = 0; i < SERVICES; i++) this.#add([i]);
     for (let i = SERVICES; i < ADDRESSES; i++) this.#random.pick([...this.#services.values()]).addresses.add(i);
     const storeLoss = this.#random.chance(0.8) ? 'hold' : 'silent';
@@ -239,7 +240,7 @@ class Turmoil {
 
   setLink(node: SimNode, up: boolean): void {
     node.linkUp = up;
-    this.world.deafMs = this.world.nowMs;
+    node.deafMs = this.world.nowMs;
     this.#later(0, 60, () => this.#tellGroups(node));
   }
 
@@ -257,7 +258,7 @@ class Turmoil {
   #join(node: SimNode): void {
     node.segment = 0;
     this.#connect(node);
-    this.world.deafMs = this.world.nowMs;
+    node.deafMs = this.world.nowMs;
     for (const each of this.world.nodes) this.#check(each);
   }
 
@@ -321,12 +322,14 @@ class Turmoil {
     for (const place of this.places) {
       const mode = node.mode(place);
       if (mode === undefined) continue;
+      if (mode === 'hold' && this.world.nowMs < node.listensUntilMs)
+        this.#fault(`${place.text}: ${node.name}, which had heard nobody, answers before it listened`);
       for (const other of this.world.nodes) {
         const second = other === node ? undefined : other.mode(place);
         if (second === undefined) continue;
         if (mode === 'session' && second === 'session')
           this.#fault(`${place.text}: ${node.name} and ${other.name} own it`);
-        else if (this.#meet(node, other)) this.#overlap(place);
+        else if (this.#meet(node, other)) this.#overlap(place, node, other);
       }
     }
   }
@@ -335,11 +338,12 @@ class Turmoil {
     return a.segment === b.segment && a.linkUp && b.linkUp;
   }
 
-  #overlap(place: Place): void {
-    const { nowMs, deafMs } = this.world;
+  #overlap(place: Place, ...both: readonly SimNode[]): void {
+    const { nowMs } = this.world;
     if (!this.#overlaps.has(place.text)) {
       this.#overlaps.set(place.text, nowMs);
-      if (nowMs - deafMs > DEAF_MS) this.#fault(`${place.text}: two answer, and nothing was lost`);
+      if (nowMs - deafMs(both) > DEAF_MS)
+        this.#fault(`${place.text}: ${both.map(({ name }) => name)} answer, and nothing was lost between them`);
     }
     if (this.#watching) return;
     this.#watching = true;
@@ -347,14 +351,14 @@ class Turmoil {
   }
 
   #watch(): void {
-    const { nowMs, deafMs, nodes } = this.world;
+    const { nowMs, nodes } = this.world;
     this.#watching = false;
     for (const [text, sinceMs] of this.#overlaps) {
       const place = this.places.find(each => each.text === text);
       const answering = place === undefined ? [] : nodes.filter(node => node.mode(place) !== undefined);
       const meet = answering.some((a, i) => answering.slice(i + 1).some(b => this.#meet(a, b)));
       if (!meet) this.#overlaps.delete(text);
-      else if (nowMs - Math.max(sinceMs, deafMs) >= OVERLAP_MAX_MS) {
+      else if (nowMs - Math.max(sinceMs, deafMs(answering)) >= OVERLAP_MAX_MS) {
         this.#fault(
           `${text}: ${answering.map(node => `${node.name} ${place && node.mode(place)}`).join()} for too long`,
         );
@@ -371,6 +375,7 @@ class Turmoil {
   }
 }
 
+const deafMs = (nodes: readonly SimNode[]) => Math.max(...nodes.map(node => node.deafMs));
 const ROUNDS = 3;
 
 /** A bad day from this seed; what went wrong. */

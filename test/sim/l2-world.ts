@@ -4,10 +4,8 @@
  * kernel: the strictest case for one owner.
  */
 import { AddressTable, type RowMode } from '../../src/l2/address-table.ts';
-import { ARP_REQUEST, readArp } from '../../src/l2/arp.ts';
 import { isHeard } from '../../src/l2/drop.ts';
 import type { SeenLease } from '../../src/l2/lease-record.ts';
-import { NDP, NEIGHBOUR_SOLICITATION } from '../../src/l2/ndp.ts';
 import { AddressOwnership } from '../../src/l2/ownership.ts';
 import type {
   L2Group,
@@ -18,8 +16,9 @@ import type {
 } from '../../src/l2/ownership-event.ts';
 import { type RespondingLink, readHeard, respond, respondingLink } from '../../src/l2/responder.ts';
 import { IpAddress } from '../../src/net/ip.ts';
-import type { Mac } from '../../src/net/mac.ts';
+import { Mac } from '../../src/net/mac.ts';
 import { Agenda } from './agenda.ts';
+import { hostReply, isQuestion } from './l2-frames.ts';
 import { SimStore } from './l2-store.ts';
 import type { Random } from './random.ts';
 
@@ -50,10 +49,10 @@ export class World {
   readonly random: Random;
   readonly weather: Weather = { storeLoss: 0, frameLoss: 0, stumble: 0, slow: 0 };
   storeUp = true;
-  /** The last time that a frame was lost, a process did not hear, or a partition healed. */
-  deafMs = Number.NEGATIVE_INFINITY;
   /** Called after rows or deadlines of a node changed. */
   changed: (node: SimNode) => void = () => {};
+  /** Called when a node hears something after it had heard nothing for so long that it must have noticed. */
+  roused: (node: SimNode) => void = () => {};
 
   constructor(random: Random) {
     this.random = random;
@@ -83,15 +82,21 @@ export class World {
   transmit(from: SimNode, frame: Uint8Array): void {
     if (!from.linkUp) return;
     for (const to of this.nodes) {
-      if (to === from || to.segment !== from.segment) continue;
-      if (this.random.chance(this.weather.frameLoss)) this.deafMs = this.nowMs;
+      if (to === from || to.segment !== from.segment || !to.takes(frame)) continue;
+      if (this.random.chance(this.weather.frameLoss)) to.deafMs = this.nowMs;
       else this.agenda.at(this.nowMs + 0.05 + this.random.next(), () => to.receive(frame));
     }
   }
 }
 
+/** Nothing heard for so long, beyond its session, a node is silent; and so long after it hears something again. */
+const ALONE_MS = 800;
+const LISTENS_MS = 200;
+
 export class SimNode {
   readonly name: string;
+  /** Of the node itself: its kernel answers for it, whatever becomes of the process. */
+  readonly host: IpAddress;
   readonly world: World;
   readonly table = AddressTable.make(1024);
   readonly notes: OwnershipNote[] = [];
@@ -121,11 +126,18 @@ export class SimNode {
   #modes = new Map<string, RowMode>();
   #holdMs = 0;
   #sessionMs = 0;
+  #powered = true;
+  #heardMs = 0;
+  /** While it has to listen first. */
+  listensUntilMs = 0;
+  /** The last time that a frame to it was lost, its process did not hear, or it came to others. */
+  deafMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: World, index: number, config: Omit<OwnershipConfig, 'node' | 'instance'>) {
     this.world = world;
     this.name = `node-${index}`;
     this.#config = config;
+    this.host = IpAddress.of('ipv4', 0x0a00_ff01n + BigInt(index));
     this.#mac = { value: 0x0200_0000_0001 + index };
     this.#link = respondingLink(LINK, this.#mac, [this.#mac]);
     this.#offsetMs = 1e6 + world.random.between(-30_000, 30_000);
@@ -153,6 +165,7 @@ export class SimNode {
   start(): void {
     const process = ++this.#process;
     this.alive = true;
+    this.#powered = true;
     this.frozen = false;
     this.left = undefined;
     this.#inbox = [];
@@ -161,7 +174,9 @@ export class SimNode {
     this.#tickAtMs = Number.POSITIVE_INFINITY;
     const instance = `${this.name}/${process}`;
     this.ownership = new AddressOwnership({ ...this.#config, node: this.name, instance }, this.bootMs);
-    this.tell({ kind: 'links', links: [{ index: LINK, mac: this.#mac }] });
+    const others = this.world.nodes.filter(node => node !== this);
+    const neighbours = others.map(({ name: node, host: address }) => ({ node, address }));
+    this.tell({ kind: 'links', links: [{ index: LINK, mac: this.#mac, neighbours }] });
     this.tell({ kind: 'groups', groups: this.groups });
     this.viewSoon();
   }
@@ -171,11 +186,12 @@ export class SimNode {
     this.alive = false;
     this.ownership = undefined;
     this.#process++;
-    this.world.deafMs = this.world.nowMs;
+    this.deafMs = this.world.nowMs;
   }
 
   powerOff(): void {
     this.kill();
+    this.#powered = false;
     this.table.replaceAll([]);
     this.#modes = new Map();
   }
@@ -186,7 +202,7 @@ export class SimNode {
     const process = this.#process;
     this.world.agenda.at(this.world.nowMs + forMs, () => {
       if (process !== this.#process) return;
-      this.world.deafMs = this.world.nowMs;
+      this.deafMs = this.world.nowMs;
       this.frozen = false;
       const inbox = this.#inbox;
       this.#inbox = [];
@@ -222,10 +238,28 @@ export class SimNode {
     });
   }
 
+  /** A switch brings a frame to whom it is for. */
+  takes(frame: Uint8Array): boolean {
+    const to = Mac.fromBytes(frame);
+    return Mac.isMulticast(to) || Mac.equals(to, this.#mac);
+  }
+
+  /** Past its session, and nothing heard for so long that it must not answer any more. */
+  get #isAlone(): boolean {
+    return this.world.nowMs - this.#heardMs > ALONE_MS && this.bootMs > this.#sessionMs;
+  }
+
   receive(frame: Uint8Array): void {
-    if (!this.linkUp) return;
+    if (!this.linkUp || !this.#powered) return;
+    if (this.#isAlone) {
+      this.listensUntilMs = this.world.nowMs + LISTENS_MS;
+      this.world.roused(this);
+    }
+    this.#heardMs = this.world.nowMs;
+    const reply = hostReply(frame, this.host, this.#mac);
+    if (reply !== undefined) this.world.transmit(this, reply);
     const deaf = !this.alive || this.frozen;
-    if (deaf) this.world.deafMs = this.world.nowMs;
+    if (deaf) this.deafMs = this.world.nowMs;
     // What is pinned in the kernel answers questions by itself, and hears nothing.
     if (deaf && !isQuestion(frame)) return;
     const result = respond(this.table, this.#link, frame, frame.length, this.bootMs, this.#out);
@@ -266,7 +300,7 @@ export class SimNode {
       if (process !== this.#process || this.#tickAtMs !== atMs) return;
       this.#enter(() => {
         this.#tickAtMs = Number.POSITIVE_INFINITY;
-        this.#step({ kind: 'tick' });
+        this.#step(ownership.holding ? { kind: 'wires', wires: [this.table.wire(LINK)] } : { kind: 'tick' });
         this.#arm(ownership);
       });
     });
@@ -354,12 +388,6 @@ export class SimNode {
     if (effect.kind === 'put') return store.put(effect.lease, effect.resourceVersion);
     return store.remove(effect.name, effect.resourceVersion) ? '' : undefined;
   }
-}
-
-function isQuestion(frame: Uint8Array): boolean {
-  if (frame.length > 60) return frame[NDP.type] === NEIGHBOUR_SOLICITATION;
-  const { operation, senderIp, targetIp } = readArp(frame);
-  return operation === ARP_REQUEST && !IpAddress.equals(senderIp, targetIp);
 }
 
 /** 10.0.0.0/16 for even numbers, 2001:db8::/96 for odd ones. */

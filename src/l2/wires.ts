@@ -1,0 +1,107 @@
+/**
+ * Whether the links lead anywhere, while the store is out of reach. A node that is cut off from everybody hears nobody
+ * who took its addresses meanwhile, and must not find that out by answering beside him when it is back. So a link that
+ * has carried nothing although other nodes were asked there, again and again, is silent; and when it carries something,
+ * its addresses are asked for first, and answered only if nobody else does (as RFC 5227 §2.1.1 probes before use).
+ *
+ * A link is never silent for want of traffic alone. Whoever is known to be there is asked as soon as nothing was heard
+ * for a moment: the nodes that had a session when the store was lost, routers, and whoever spoke last. Where there is
+ * no such node, nobody can have taken anything. In a network that is well each node hears the others ask.
+ */
+import type { Wire } from './address-table.ts';
+import type { Neighbour, OwnershipLink } from './ownership-event.ts';
+
+/** Nothing heard for so long: it is asked for. */
+const QUIET_MS = 90;
+/** Asked for so long without anything heard, in at least so many goes. Well before anybody can end the session. */
+const SILENT_MS = 240;
+const GOES_MIN = 3;
+/** What came back is only listened on for so long. */
+const LISTEN_MS = 250;
+/** Asked at once, in turn. */
+const ASKED_AT_ONCE = 3;
+
+interface LinkState {
+  /** Who may be there; empty: the link is not judged. */
+  readonly nodes: readonly Neighbour[];
+  readonly routers: readonly Neighbour[];
+  /** When it was first asked for anything without an answer, and how often since. */
+  askedMs: number;
+  goes: number;
+  turn: number;
+  /** Not answered on until then. -Infinity: it is answered on; Infinity: it is silent. */
+  untilMs: number;
+}
+
+interface Question {
+  readonly link: number;
+  readonly neighbour: Neighbour['address'];
+}
+
+export class Wires {
+  readonly #links = new Map<number, LinkState>();
+
+  /** The store is out of reach. `isThere`: whether a node had a session then. */
+  begin(links: readonly OwnershipLink[], isThere: (node: string) => boolean): void {
+    this.#links.clear();
+    for (const { index, neighbours = [] } of links) {
+      const nodes = neighbours.filter(({ node }) => node !== '' && isThere(node));
+      const routers = neighbours.filter(({ node }) => node === '');
+      const untilMs = Number.NEGATIVE_INFINITY;
+      this.#links.set(index, { nodes, routers, askedMs: 0, goes: 0, turn: 0, untilMs });
+    }
+  }
+
+  end(): void {
+    this.#links.clear();
+  }
+
+  /** When addresses may be answered for on a link again; -Infinity: now. */
+  untilMs(link: number): number {
+    return this.#links.get(link)?.untilMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * Several times a second, with what the links carried: who is to be asked, and which links came or went. `lapsed`:
+   * this process stood still, and for all it knows nothing has been carried since.
+   */
+  look(
+    wires: readonly Wire[],
+    lapsed: boolean,
+    nowMs: number,
+  ): { readonly ask: readonly Question[]; readonly silent: readonly number[]; readonly back: readonly number[] } {
+    const ask: Question[] = [];
+    const silent: number[] = [];
+    const back: number[] = [];
+    for (const { link, heardMs, speaker } of wires) {
+      const state = this.#links.get(link);
+      if (state === undefined || state.nodes.length === 0) continue;
+      if (state.goes > 0 && heardMs >= state.askedMs) {
+        state.goes = 0;
+        if (state.untilMs === Number.POSITIVE_INFINITY) {
+          state.untilMs = nowMs + LISTEN_MS;
+          back.push(link);
+        }
+      }
+      if (nowMs < heardMs + QUIET_MS) continue;
+      const unheard = lapsed || (state.goes >= GOES_MIN && nowMs >= state.askedMs + SILENT_MS);
+      if (unheard && state.untilMs !== Number.POSITIVE_INFINITY) {
+        state.untilMs = Number.POSITIVE_INFINITY;
+        silent.push(link);
+      }
+      if (state.goes++ === 0) state.askedMs = nowMs;
+      for (const neighbour of this.#next(state)) ask.push({ link, neighbour });
+      if (speaker !== undefined) ask.push({ link, neighbour: speaker });
+    }
+    return { ask, silent, back };
+  }
+
+  #next(state: LinkState): readonly Neighbour['address'][] {
+    const { nodes, routers } = state;
+    const some = Array.from(
+      { length: Math.min(ASKED_AT_ONCE, nodes.length) },
+      () => nodes[state.turn++ % nodes.length],
+    );
+    return [...some, ...routers].flatMap(each => (each === undefined ? [] : [each.address]));
+  }
+}
