@@ -111,7 +111,9 @@ async function restart(show: Show, node: string, agent: Agent, address: string):
   const stale = (await paths('tor0', `${address}/32`)).filter(each => each.stale === true).length;
   show.say(`   on tor0 ${stale} path to ${address} is kept as stale`);
   show.say(`   $ bin/herald lab exec ${node} herald run --roles agent --node ${node} … &`);
-  const { child } = show.begin(on(node, ...agent.words), { detached: true, env: agent.env });
+  const log = `/run/herald-lab/${labName}/log/agent-${node}.log`;
+  const words = ['sh', '-c', 'exec "$@" >>"$0" 2>&1', log, ...agent.words];
+  const { child } = show.begin(on(node, ...words), { detached: true, env: agent.env });
   child.unref();
   child.stdout?.destroy();
   child.stderr?.destroy();
@@ -120,6 +122,7 @@ async function restart(show: Show, node: string, agent: Agent, address: string):
     return found.length === 3 && found.every(each => each.stale !== true) ? true : undefined;
   });
   show.check('three equal paths again, none of them stale', fresh === true);
+  if (fresh !== true) show.quote(await inside(node, 'tail', '-n', '5', log));
 }
 
 /** Answers, and the longest run of questions without one. */
