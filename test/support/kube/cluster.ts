@@ -36,10 +36,11 @@ export class InstalledCluster {
 
   /** `words` are those of `herald install`. */
   static async start(words: readonly string[] = [], options: ApiServerOptions = {}): Promise<InstalledCluster> {
-    const server = await startApiServer(options);
+    const starting = startApiServer(options);
+    const texts = Promise.all([herald('crds', '--all'), herald('install', ...words)]);
+    const server = await starting;
     try {
-      for (const each of [await herald('crds', '--all'), await herald('install', ...words)])
-        server.kubectl(['apply', '-f', '-'], outOf(each));
+      server.kubectl(['apply', '-f', '-'], (await texts).map(outOf).join('\n---\n'));
       server.kubectl(['wait', '--for=condition=Established', 'crd', '--all']);
       const at = words.indexOf('--namespace');
       return new InstalledCluster(server, at < 0 ? 'kube-system' : (words[at + 1] ?? ''));
