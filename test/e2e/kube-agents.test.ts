@@ -17,8 +17,6 @@ const missing = kubeMissing() ?? (daemon === undefined ? namespacesMissing() : `
 /** Generous: the machine may have a lot else to do. What must not be is tested exactly. */
 const gapMaxMs = 30_000;
 const awayMs = 15_000;
-/** A machine that stands still for seconds is a fault of its own; what must never be is tested from the beginning. */
-const retry = 2;
 /** After everything is as it ought to be: whoever came back too late to notice would move something now. */
 const watchMs = 1500;
 const leases = ['cilium-l2announce-default-web', 'cilium-l2announce-default-dual', 'cilium-l2announce-default-local'];
@@ -176,7 +174,7 @@ describe.skipIf(missing !== undefined)(`agents on one network${missing ? `: skip
 
   it.each(faults.map((fault): [string, Fault] => [fault.name, fault]))(
     '%s: another node answers, never two',
-    { timeout: 120_000, retry },
+    { timeout: 120_000 },
     async (name, fault) => {
       const before = await lan.settled(`before ${name}`);
       const [victim] = before.values();
@@ -212,7 +210,6 @@ describe.skipIf(missing !== undefined)(`agents on one network${missing ? `: skip
 
   it(`the API server is away for ${awayMs / 1000} s: every question is answered, no session ends, nothing moves`, {
     timeout: 180_000,
-    retry,
   }, async () => {
     await eventually('all peer', () => lan.router.established().length === lan.nodes.length);
     sessions ??= lan.router.sessions?.();

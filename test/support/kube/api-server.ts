@@ -19,6 +19,8 @@ export interface ApiServerOptions {
   readonly audit?: boolean;
   /** More flags of kube-apiserver. */
   readonly flags?: readonly string[];
+  /** What starts its programs: `nice` and the like. */
+  readonly command?: readonly string[];
 }
 
 /** One request as the API server's audit log tells it (level Metadata). */
@@ -150,9 +152,9 @@ export class ApiServer {
    */
   async reachFrom(namespace: Namespace): Promise<() => Promise<void>> {
     const socket = join(this.folder, 'api.sock');
-    if (this.#relay === undefined) this.#relay = this.#processes.run('relay', relay(socket, String(this.port)));
+    if (this.#relay === undefined) this.#relay = this.#run('relay', relay(socket, String(this.port)));
     const name = `relay-${namespace.name}`;
-    const child = this.#processes.run(name, namespace.inside(...relay(String(this.port), socket)));
+    const child = this.#run(name, namespace.inside(...relay(String(this.port), socket)));
     const probe = `exec 3<>/dev/tcp/127.0.0.1/${this.port}`;
     await eventually(`${namespace.name} reaches the API server`, () => namespace.run('bash', '-c', probe) === '', {
       detail: () => this.#processes.said(name),
@@ -179,8 +181,12 @@ export class ApiServer {
     return (await response.json()) as { readonly header: { readonly revision: string } };
   }
 
+  #run(name: string, words: readonly string[]): ChildProcess {
+    return this.#processes.run(name, [...(this.#options.command ?? []), ...words]);
+  }
+
   #startEtcd(): ChildProcess {
-    return this.#processes.run('etcd', etcdWords(this.folder, this.#ports));
+    return this.#run('etcd', etcdWords(this.folder, this.#ports));
   }
 
   #startApi(): ChildProcess {
@@ -192,7 +198,7 @@ export class ApiServer {
     ];
     const words = apiServerWords(this.folder, this.#ports, server);
     const more = [...(this.#options.audit ? audit : []), ...(this.#options.flags ?? [])];
-    return this.#processes.run('kube-apiserver', [...words, ...more]);
+    return this.#run('kube-apiserver', [...words, ...more]);
   }
 }
 
