@@ -84,10 +84,17 @@ export class OwnSession {
   }
 
   /** After what is believed of the Lease changed. */
-  look(view: LeaseView): 'same' | 'lost' | 'left' {
+  look(view: LeaseView, nowMs: number): 'same' | 'lost' | 'left' {
     const { lease, version, seen } = view.get(this.name);
     const session = lease && Session.read(lease);
-    if (this.#id === undefined || session === undefined || version === undefined) return 'same';
+    if (this.#id === undefined || session === undefined) return 'same';
+    if (version === undefined) {
+      // Removed. Whether it was over by then nobody can tell, unless it cannot have been.
+      if (!this.#written || nowMs < this.#deadlineMs) return 'same';
+      if (this.#phase !== 'running') this.#phase = 'gone';
+      this.#end();
+      return 'lost';
+    }
     const { node, instance } = this.#config;
     const ours = session.id === this.#id && !session.over;
     if (ours && session.instance === instance) {

@@ -10,7 +10,8 @@
  *    last renewal that was taken (own-session.ts), by CLOCK_BOOTTIME, tested on every frame. Another node ends it
  *    (lease-standing.ts, `outlast` in group-claims.ts) by compare-and-swap on a version that it saw appear at least
  *    that long ago, which was after the renewal was sent; so when the end is taken the deadline has passed, and no
- *    renewal can be taken any more. A node that ends its own has fallen silent before.
+ *    renewal can be taken any more. A node that ends its own has fallen silent before; one whose Lease was removed goes
+ *    on with it only before its deadline.
  * 2. An ownership changes hands only when its holder's session is over, or its holder let go of it. The holder falls
  *    silent for what it takes off the list, or lets go of, before it writes so, and remains so until that write is
  *    known to have been taken or to be impossible (`certain`): until the version it was based on is gone.
@@ -30,8 +31,7 @@
  * node that was cut off from everybody comes back silent. Two answer, for as long as one takes to hear the other, only
  * where frames were lost, or where two parts of a network, each with somebody in it, become one.
  *
- * An owner that is well is never replaced: others take only what is free. A node counts as gone only by what was seen
- * while the store was answering, so that a store that comes back finds nobody guilty.
+ * An owner that is well is never replaced. A node counts as gone only by what was seen while the store answered.
  */
 
 import type { OwnedRow } from './address-table.ts';
@@ -227,7 +227,7 @@ export class AddressOwnership implements Claimant {
 
   #look(): void {
     const confirmed = this.#session.confirmed;
-    const outcome = this.#session.look(this.#view);
+    const outcome = this.#session.look(this.#view, this.#nowMs);
     if (outcome !== 'same') {
       if (outcome === 'lost') this.note({ what: 'session-lost' });
       this.#dropAll();

@@ -16,6 +16,7 @@ import type { OwnershipConfig, OwnershipLink } from '../l2/ownership-event.ts';
 import { IpAddress } from '../net/ip.ts';
 import { L2Driver, type L2DriverStatus } from './l2-driver.ts';
 import { L2Notes } from './l2-notes.ts';
+import { L2Sweep } from './l2-sweep.ts';
 import type { Metrics } from './metrics.ts';
 import { type Clock, ConflictError, type Log, type Store, type Target } from './ports.ts';
 import type { Responder, ResponderEvents, ResponderHealth, ResponderLink, ResponderStatus } from './responder.ts';
@@ -61,6 +62,7 @@ export class L2Target implements Target<NodeL2Desired> {
   readonly name = 'l2';
   readonly notes: L2Notes;
   readonly #options: L2TargetOptions;
+  readonly #gone: L2Sweep;
   #desired: NodeL2Desired | undefined;
   #running: Running | undefined;
   #cleanedUp = false;
@@ -72,6 +74,7 @@ export class L2Target implements Target<NodeL2Desired> {
 
   constructor(options: L2TargetOptions) {
     this.#options = options;
+    this.#gone = new L2Sweep(options);
     this.notes = new L2Notes(options, () => this.#running?.groups ?? []);
   }
 
@@ -223,6 +226,7 @@ export class L2Target implements Target<NodeL2Desired> {
     if (clock.nowMs() - this.#auditedMs >= auditEveryMs) {
       this.#auditedMs = clock.nowMs();
       this.notes.contradicted(running.responder.status().contradictions);
+      this.#gone.look().catch((error: unknown) => log.debug('sessions not removed', { error: String(error) }));
     }
     this.#refresh();
   }

@@ -13,9 +13,6 @@ const missing = namespacesMissing();
 const gapMaxMs = 30_000;
 const longMs = 5000;
 
-/** A network that comes together again may have two holders for a moment: each hears the other, and one yields. */
-const mayOverlap = ['isolated', 'network'];
-
 /** Each fault on the path where it matters more, and a crash on both. */
 const inKernel = ['kill-restart', 'upgrade', 'freeze', 'power', 'store-all', 'store-owner', 'endpoint'];
 const paths = {
@@ -38,7 +35,7 @@ for (const datapath of ['socket', 'ebpf'] as const) {
       async (_, fault) => {
         const { during, after } = await tryFault(lab, fault, longMs, 1000);
         expect(during.dual).toBe(0);
-        if (!mayOverlap.includes(fault.name)) expect(after.dual).toBe(0);
+        expect(after.dual).toBe(0);
         expect(during.gapMs).toBeLessThan(gapMaxMs);
         expect(after.gapMs).toBeLessThan(gapMaxMs);
       },

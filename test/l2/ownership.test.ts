@@ -328,6 +328,22 @@ describe('letting go', () => {
   });
 });
 
+describe('a session whose Lease somebody removed', () => {
+  it.each([
+    ['goes on before its deadline', 2_000, 'a/1.1'],
+    ['is begun anew after it: it may have been over', 12_000, 'a/1.2'],
+  ])('%s', (_, laterMs, id) => {
+    const node = new Single().begin(group());
+    node.nowMs += laterMs;
+    const { resourceVersion = '' } = node.store.leases.get('herald-l2-session-a') ?? {};
+    node.store.remove('herald-l2-session-a', resourceVersion);
+    node.see();
+    node.run(500);
+    expect(node.store.leases.get('herald-l2-session-a')?.annotations['herald.io/l2-session']).toBe(id);
+    expect([node.modes, node.reason()]).toEqual([['session'], 'owner']);
+  });
+});
+
 describe('a process that comes back', () => {
   it('goes on with the session, and says nothing of rows before it knows what is its own', () => {
     const node = new Single({ instance: 'a/2' }, [session('a'), held('a')]);

@@ -329,6 +329,17 @@ describe('another station speaks for an address of ours', () => {
   });
 });
 
+describe('a link carries something', () => {
+  it.each([
+    ['a question of somebody else', request({ targetIp: ip('192.0.2.77') }), NOW, '192.0.2.99'],
+    ['a solicitation', solicitation(), NOW, 'fe80::99'],
+    ['our own frame come back', request({}, Mac.broadcast, second), 0, undefined],
+  ])('%s', (_, frame, heardMs, speaker) => {
+    judge(frame);
+    expect(table.wire(2)).toEqual({ link: 2, heardMs, speaker: speaker && ip(speaker) });
+  });
+});
+
 describe('whatever comes', () => {
   const good = [request(), arpProbe(asker, v4), solicitation(), probe6, withOptions(14, 1, 1, 2, 3, 4, 5, 6)];
 
