@@ -108,6 +108,29 @@ export const faults: readonly Fault[] = [
     undo: (_, victim) => victim.signal('SIGCONT'),
   },
   {
+    name: 'clock',
+    about: 'the clock of the node is set 30 s ahead, and right again',
+    moves: 'never',
+    // Longer than a session.
+    lastsMs: 4000,
+    begin: (_, victim) => victim.stepClock(),
+    undo: (_, victim) => victim.stepClock(),
+  },
+  {
+    name: 'clock-kill',
+    about: 'kill -9 of a node whose clock is 30 s ahead, and started again with a clock that is 30 s behind',
+    moves: 'yes',
+    async begin(_, victim) {
+      victim.stepClock();
+      await delay(1500);
+      victim.signal('SIGKILL');
+    },
+    undo(lab, victim) {
+      victim.clockMs = -30_000;
+      start(lab, victim);
+    },
+  },
+  {
     name: 'power',
     about: 'kill -9 and nothing of the node on the network any more, and all of it back',
     moves: 'yes',

@@ -79,6 +79,9 @@ export class LabNode {
     return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
+  /** Off by how much its clock is from when it is started next on. */
+  clockMs = 0;
+
   /** `herald run`, without waiting for anything. */
   start(...words: readonly string[]): void {
     const log = openSync(join(this.#folder, 'log'), 'a');
@@ -89,12 +92,19 @@ export class LabNode {
     // Not `ip netns exec`: its mounts would end with the process, and what is pinned in the kernel with them.
     const enter = [`--net=/run/netns/${this.namespace.name}`, heraldPath];
     const all = [...niceWords(options), 'nsenter', ...enter, ...run, ...where, ...how];
-    this.#process = spawn('nice', all, { stdio: ['ignore', log, log] });
+    const preload = `--import ${new URL('failover-l2-clock.ts', import.meta.url)}`;
+    const env = { ...process.env, NODE_OPTIONS: preload, LAB_CLOCK_MS: String(this.clockMs) };
+    this.#process = spawn('nice', all, { stdio: ['ignore', log, log], env });
     closeSync(log);
   }
 
   signal(signal: NodeJS.Signals): void {
     this.#process?.kill(signal);
+  }
+
+  /** Its clock is set 30 s ahead, or back again. */
+  stepClock(): void {
+    this.signal('SIGUSR2');
   }
 
   async ended(): Promise<void> {

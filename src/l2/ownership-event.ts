@@ -76,7 +76,7 @@ export type OwnershipEvent =
   | { readonly kind: 'leave' }
   /** Leave for `restartGraceMs`, with all that is pinned in place. Answered with `left`. */
   | { readonly kind: 'restart' }
-  /** What the links have carried; instead of a tick while addresses are held. A link that is not in it is not judged. */
+  /** What the links have carried; instead of a tick while addresses are held. Others are not judged. */
   | { readonly kind: 'wires'; readonly wires: readonly Wire[] }
   | { readonly kind: 'tick' };
 

@@ -14,7 +14,7 @@ const gapMaxMs = 30_000;
 const longMs = 5000;
 
 /** Each fault on the path where it matters more, and a crash on both. */
-const inKernel = ['kill-restart', 'upgrade', 'freeze', 'power', 'store-all', 'store-owner', 'endpoint'];
+const inKernel = ['kill-restart', 'upgrade', 'freeze', 'power', 'clock', 'store-all', 'store-owner', 'endpoint'];
 const paths = {
   socket: faults.filter(fault => !inKernel.includes(fault.name)),
   ebpf: faults.filter(fault => inKernel.includes(fault.name) || fault.name === 'kill'),

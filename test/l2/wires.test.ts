@@ -1,4 +1,4 @@
-/** Whether a link still leads anywhere: who is asked, when it counts as silent, and what comes after (RFC 5227 §2.1.1). */
+/** Whether a link still leads anywhere: who is asked, when it is silent, and what comes after (RFC 5227 §2.1.1). */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Wire } from '../../src/l2/address-table.ts';
 import { Wires } from '../../src/l2/wires.ts';
