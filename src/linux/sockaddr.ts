@@ -20,9 +20,7 @@ export function addressFamily(family: Family): number {
 
 /** An int in the machine's own order, as most socket options want. */
 export function int(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setInt32(0, value, little);
-  return bytes;
+  return new Uint8Array(Int32Array.of(value).buffer);
 }
 
 /** sockaddr_in is 16 octets, sockaddr_in6 28. */

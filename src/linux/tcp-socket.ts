@@ -22,6 +22,7 @@ const IP_FREEBIND = 15;
 const IPV6_V6ONLY = 26;
 const IPV6_TCLASS = 67;
 const IPV6_FREEBIND = 78;
+const TCP_NODELAY = 1;
 const TCP_MD5SIG = 14;
 const TCP_USER_TIMEOUT = 18;
 const TCP_MD5SIG_EXT = 32;
@@ -59,6 +60,8 @@ export function openTcpSocket(libc: Libc, options: TcpSocketOptions): number {
   const fd = libc.socket(addressFamily(family), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
   try {
     libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, int(1));
+    // Accepted connections have what their listener has, this and the marking among it.
+    libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, int(1));
     if (family === 'ipv6') libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, int(1));
     if (family === 'ipv4') libc.setsockopt(fd, IPPROTO_IP, IP_TOS, int(CS6));
     else libc.setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, int(CS6));

@@ -42,7 +42,6 @@ export class TcpStream implements Stream {
   attach(handler: StreamHandler): void {
     this.#handler = handler;
     const socket = this.#socket;
-    socket.setNoDelay(true);
     socket.on('end', () => this.#ended('the peer closed the connection'));
     socket.on('error', error => this.#ended(describe(error)));
     socket.on('close', () => this.#ended('the connection closed'));

@@ -11,8 +11,8 @@ export type LogLevel = (typeof logLevels)[number];
 const secretNames = new Set(['password', 'passwd', 'secret', 'token', 'key', 'privateKey', 'authKey', 'md5']);
 /** Fields nested deeper than this are not logged. */
 const depthMax = 4;
-/** A turn that has more to say than this writes more than once. */
-const LINES_OCTETS = 8 * 1024;
+/** Characters: a turn that has more to say writes more than once. */
+const LINES_MAX = 8 * 1024;
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -46,23 +46,23 @@ export function createLog(options: LogOptions): Log {
 
 /** Lines of one turn of the event loop in one write, and at the end whatever is left. */
 function standardError(): DestinationStream {
-  const sink = destination({ fd: 2, sync: true, minLength: LINES_OCTETS });
-  let isDue = false;
+  const sink = destination({ fd: 2, sync: true });
+  let [lines, isDue] = ['', false];
   const flush = () => {
+    if (lines !== '') sink.write(lines);
+    lines = '';
+  };
+  const atTurnsEnd = () => {
     isDue = false;
-    try {
-      sink.flushSync();
-    } catch {
-      // Nobody reads it any more: no reason to stop.
-    }
+    flush();
   };
   process.on('exit', flush);
   return {
     write(line) {
-      sink.write(line);
-      if (isDue) return;
+      lines += line;
+      if (lines.length >= LINES_MAX) flush();
+      if (!isDue) setImmediate(atTurnsEnd);
       isDue = true;
-      setImmediate(flush);
     },
   };
 }
