@@ -35,7 +35,7 @@ export const memberName = { operator: 'operator', agent: (node: string) => `agen
 
 /** `nodes`: operator's place first. */
 export async function startMembers(parts: LabParts, nodes: readonly Place[]): Promise<Member[]> {
-  const { folder, kube } = parts;
+  const { folder, kube, signal } = parts;
   // A lab's objects are few: what parsing leaves behind dies young (bin/herald).
   const env = {
     ...programEnv(),
@@ -44,6 +44,7 @@ export async function startMembers(parts: LabParts, nodes: readonly Place[]): Pr
   };
   const started: Member[] = [];
   const start = async (role: 'operator' | 'agent', name: string, place: Place, more: readonly string[]) => {
+    signal.throwIfAborted();
     const socket = LabFolder.socket(folder, name);
     const log = LabFolder.log(folder, name);
     const words = [

@@ -79,8 +79,7 @@ export async function applyAll(
     lab.say(`  ${stdout.trim().split('\n').filter(Boolean).length} objects`);
     if (status !== 0) problems.push(...stderr.trim().split('\n'));
   };
-  for (const words of [['crds', '--all'], ['install']])
-    await apply(`herald ${words.join(' ')} | kubectl apply -f -`, ['-f', '-'], await herald(lab, words));
+  await apply('herald install | kubectl apply -f -', ['-f', '-'], await herald(lab, ['install']));
   await kubectl(lab, ['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']);
   if (nodes.length > 0) {
     const list: RawObject = { apiVersion: 'v1', kind: 'List', items: nodes.map(nodeObject) };

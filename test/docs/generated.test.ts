@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { conditions, events } from '../../scripts/docs-codes.ts';
 import { flagsPage } from '../../scripts/docs-flags.ts';
+import { labDrawing } from '../../scripts/docs-lab.ts';
 import { reasonsPage } from '../../scripts/docs-reasons.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -20,6 +21,10 @@ const found = (pattern: RegExp) =>
 describe('pages made out of the sources', () => {
   it('docs/flags.md has every command and flag', async () => {
     expect(page('flags.md')).toBe(await flagsPage());
+  });
+
+  it('docs/lab.svg is the lab', () => {
+    expect(page('lab.svg')).toBe(labDrawing());
   });
 
   it('docs/reasons.md has every code', () => {

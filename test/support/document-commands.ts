@@ -17,11 +17,14 @@ export function pageText(page: string): string {
   return readFileSync(root + page, 'utf8');
 }
 
-/** Indented by four, outside of lists: what is typed. Comments are cut off. */
+/** Indented by four, outside of lists: what is typed, lines that a backslash ends as one. Comments are cut off. */
 const blocks: readonly Said[] = pages.flatMap(page =>
-  [...pageText(page).matchAll(/^ {4}(\S.*)$/gm)].map(([, line = '']) => ({
+  [...pageText(page).matchAll(/^ {4}(\S(?:.*\\\n)*.*)$/gm)].map(([, line = '']) => ({
     page,
-    line: line.replace(/\s{2,}#.*$/, '').trim(),
+    line: line
+      .replace(/\\\n\s*/g, '')
+      .replace(/\s{2,}#.*$/, '')
+      .trim(),
   })),
 );
 
