@@ -12,6 +12,8 @@ export interface LaneJob {
   readonly fault: string;
   readonly rounds: number;
   readonly longMs: number;
+  /** Between two questions. */
+  readonly everyMs: number;
   readonly nice: number;
 }
 
@@ -42,7 +44,8 @@ async function work(job: LaneJob): Promise<LaneResult> {
     if (fault === undefined) throw new Error(`there is no fault ${job.fault}`);
     if (labKind(job) !== kind) await closeLab();
     kind = labKind(job);
-    lab ??= await startLab({ datapath: job.datapath, nice: job.nice, words: fault.words ?? [] });
+    const { datapath, everyMs, nice } = job;
+    lab ??= await startLab({ datapath, everyMs, nice, words: fault.words ?? [] });
     for (let n = 0; n < job.rounds; n++) rounds.push(await tryFault(lab, fault, job.longMs));
     return { rounds };
   } catch (error) {

@@ -1,8 +1,8 @@
 /**
  * `npm run failover:l2 -- [--rounds N] [--faults stop,kill,…] [--datapath socket|ebpf] [--long SECONDS] [--labs N]
- * [--nice N]`: three nodes on a bridge, a client that asks for every address every 5 ms, every fault again and again;
- * how long nobody answered, and whether ever two did. Most of the time is waiting, so several labs can be at it side by
- * side, each in namespaces of its own: one takes about a fifth of a core. Needs root, for network namespaces.
+ * [--every MS] [--nice N]`: three nodes on a bridge, a client that asks for every address every 5 ms, every fault again
+ * and again; how long nobody answered, and whether ever two did. Most of the time is waiting, so several labs can be at
+ * it side by side, each in namespaces of its own: one takes about a fifth of a core. Needs root, for network namespaces.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     datapath: { type: 'string', default: 'socket,ebpf' },
     long: { type: 'string', default: '60' },
     labs: { type: 'string', default: '1' },
+    every: { type: 'string', default: '5' },
     nice: { type: 'string', default: '0' },
   },
 });
@@ -41,6 +42,7 @@ const labs = Number(values.labs);
 const rounds = Number(values.rounds);
 const longMs = Number(values.long) * 1000;
 const nice = Number(values.nice);
+const everyMs = Number(values.every);
 
 /** The longest first, so that all labs end at about the same time; one lab goes through the table in its order. */
 function makeJobs(): LaneJob[] {
@@ -54,7 +56,7 @@ function makeJobs(): LaneJob[] {
   const step = labs > 1 ? roundsAtOnce : rounds;
   return all.flatMap(each =>
     Array.from({ length: Math.ceil(rounds / step) }, (_, i) => {
-      return { ...each, rounds: Math.min(step, rounds - i * step), longMs, nice };
+      return { ...each, rounds: Math.min(step, rounds - i * step), longMs, everyMs, nice };
     }),
   );
 }
