@@ -3,11 +3,16 @@
  * kernel of a network namespace; then single nodes change, from the write into etcd to the route in the kernel.
  *
  *     npm run bench:mesh [CLUSTERS [NODES]]
+ *     npm run bench:mesh -- 10 100 --keys 1000000
+ *
+ * With --keys the first cluster's nodes are so many keys of rubbish, in an etcd of its own: what that costs, and
+ * whether the others notice.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { SnapshotBuilder } from '../src/api/snapshot.ts';
 import { MeshNodes } from '../src/control/mesh-nodes.ts';
 import { EtcdState } from '../src/etcd/state.ts';
@@ -18,6 +23,7 @@ import { ClusterConfig } from '../src/mesh/cluster-config.ts';
 import { MeshKey } from '../src/mesh/key.ts';
 import { NodeRecord } from '../src/mesh/node-record.ts';
 import type { PeerFile } from '../src/mesh/peer-file.ts';
+import { MeshRefusal } from '../src/mesh/reason.ts';
 import { IpAddress } from '../src/net/ip.ts';
 import { Prefix } from '../src/net/prefix.ts';
 import { systemClock as clock } from '../src/runtime/clock.ts';
@@ -29,9 +35,13 @@ import { Etcd } from '../test/etcd/server.ts';
 import { recordingLog } from '../test/support/recording-log.ts';
 import { eventually } from '../test/support/wait.ts';
 
-const clusterCount = Number(process.argv[2] ?? 250);
-const nodeCount = Number(process.argv[3] ?? 100);
+const given = parseArgs({ allowPositionals: true, options: { keys: { type: 'string', default: '0' } } });
+const clusterCount = Number(given.positionals[0] ?? 250);
+const nodeCount = Number(given.positionals[1] ?? 100);
+const floodCount = Number(given.values.keys);
+const words = [String(clusterCount), String(nodeCount), '--keys', String(floodCount)];
 const changeCount = 50;
+const floodPage = 5_000;
 /** As bin/herald starts an agent. */
 const agentFlags = ['--max-semi-space-size=2'];
 const agentEnv = { NODE_COMPILE_CACHE: `${tmpdir()}/node-compile-cache`, MALLOC_ARENA_MAX: '1' };
@@ -42,9 +52,9 @@ if (process.env['BENCH_MESH_INSIDE'] === undefined) {
   try {
     const profile = process.env['BENCH_MESH_NODE_FLAGS']?.split(' ') ?? [];
     const flags = ['--expose-gc', ...agentFlags, ...profile];
-    const words = ['netns', 'exec', namespace, process.execPath, ...flags, fileURLToPath(import.meta.url)];
+    const begin = ['netns', 'exec', namespace, process.execPath, ...flags, fileURLToPath(import.meta.url)];
     const env = { ...agentEnv, ...process.env, BENCH_MESH_INSIDE: '1' };
-    const { status } = spawnSync('ip', [...words, String(clusterCount), String(nodeCount)], { stdio: 'inherit', env });
+    const { status } = spawnSync('ip', [...begin, ...words], { stdio: 'inherit', env });
     process.exitCode = status ?? 1;
   } finally {
     execFileSync('ip', ['netns', 'del', namespace]);
@@ -95,8 +105,7 @@ function record(cluster: number, node: number, address = `172.16.${cluster}.${no
 }
 
 async function fill(endpoint: string): Promise<void> {
-  const base64 = (value: string | Uint8Array) => Buffer.from(value).toString('base64');
-  for (let cluster = 1; cluster <= clusterCount; cluster++) {
+  for (let cluster = floodCount > 0 ? 2 : 1; cluster <= clusterCount; cluster++) {
     const config = ClusterConfig.write({
       id: cluster,
       syncedCanaries: true,
@@ -111,11 +120,31 @@ async function fill(endpoint: string): Promise<void> {
     ];
     for (let node = 1; node <= nodeCount; node++)
       puts.push([MeshKey.node(nameOf(cluster), nodeName(node)), record(cluster, node)]);
-    const success = puts.map(([key, value]) => ({ requestPut: { key: base64(key), value: base64(value) } }));
-    const body = JSON.stringify({ success });
-    const answer = await fetch(`${endpoint}/v3/kv/txn`, { method: 'POST', body });
-    if (!answer.ok) throw new Error(await answer.text());
+    await putAll(endpoint, puts);
   }
+}
+
+/** The first cluster, whose nodes are none. */
+async function flood(endpoint: string): Promise<void> {
+  const config = '{"id":1,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":255}}';
+  await putAll(endpoint, [
+    [MeshKey.clusterConfig(nameOf(1)), config],
+    [MeshKey.canary(nameOf(1), 'nodes'), 'true'],
+  ]);
+  for (let at = 0; at < floodCount; at += floodPage) {
+    const keys = Array.from({ length: Math.min(floodPage, floodCount - at) }, (_, i) => `rubbish-${at + i}`);
+    await putAll(
+      endpoint,
+      keys.map(key => [MeshKey.node(nameOf(1), key), '{}']),
+    );
+  }
+}
+
+async function putAll(endpoint: string, puts: readonly (readonly [string, string | Uint8Array])[]): Promise<void> {
+  const base64 = (value: string | Uint8Array) => Buffer.from(value).toString('base64');
+  const success = puts.map(([key, value]) => ({ requestPut: { key: base64(key), value: base64(value) } }));
+  const answer = await fetch(`${endpoint}/v3/kv/txn`, { method: 'POST', body: JSON.stringify({ success }) });
+  if (!answer.ok) throw new Error(await answer.text());
 }
 
 /** A store without objects: our own cluster has no nodes here. */
@@ -143,18 +172,20 @@ async function inside(): Promise<void> {
      ip link set eth0 up; ip link set eth1 up`,
   ]);
   const folder = mkdtempSync(`${tmpdir()}/hrld-bench-`);
-  const etcd = await Etcd.start({ inside: ['env'], flags: ['--max-txn-ops', '10000'] });
+  const flags = ['--max-txn-ops', '10000'];
+  const etcd = await Etcd.start({ inside: ['env'], flags });
+  const flooded = floodCount > 0 ? await Etcd.start({ flags }) : undefined;
   const thread = new NetlinkThread(await loadLibc());
   try {
     // In a process of its own: what it takes to write is not what it takes to read.
-    const env = { ...process.env, BENCH_MESH_FILL: etcd.endpoint };
-    const words = [fileURLToPath(import.meta.url), String(clusterCount), String(nodeCount)];
-    const filled = spawnSync(process.execPath, words, { stdio: 'inherit', env });
+    const env = { ...process.env, BENCH_MESH_FILL: etcd.endpoint, BENCH_MESH_FLOOD: flooded?.endpoint };
+    const filled = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...words], { stdio: 'inherit', env });
     if (filled.status !== 0) throw new Error('etcd could not be filled');
-    await measure(etcd, thread, folder);
+    await measure(etcd, flooded, thread, folder);
   } finally {
     await thread.close();
     await etcd.stop();
+    await flooded?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -191,16 +222,17 @@ function meshOf(thread: NetlinkThread, folder: string) {
   return { plane, peers, kernel };
 }
 
-async function measure(etcd: Etcd, thread: NetlinkThread, folder: string): Promise<void> {
+async function measure(etcd: Etcd, flooded: Etcd | undefined, thread: NetlinkThread, folder: string): Promise<void> {
   const { plane, peers, kernel } = meshOf(thread, folder);
-  const wanted = clusterCount * nodeCount;
+  const wanted = (clusterCount - (flooded === undefined ? 0 : 1)) * nodeCount;
   globalThis.gc?.();
   const before = process.memoryUsage.rss();
   const startMs = clock.nowMs();
   const cpu = process.cpuUsage();
   plane.start();
   const access = etcd.access();
-  peers.apply(new Map(Array.from({ length: clusterCount }, (_, i) => [nameOf(i + 1), access])));
+  const accessOf = (i: number) => (i === 0 ? (flooded?.access() ?? access) : access);
+  peers.apply(new Map(Array.from({ length: clusterCount }, (_, i) => [nameOf(i + 1), accessOf(i)])));
   await eventually('all nodes are known', () => plane.routes.routes.length === wanted, {
     limitMs: 120_000,
     everyMs: 5,
@@ -235,6 +267,8 @@ async function measure(etcd: Etcd, thread: NetlinkThread, folder: string): Promi
   console.log(
     `of processor time a change, with writer and watcher  ${ms((changed.user + changed.system) / 1000 / changeCount)}`,
   );
+  const [first] = peers.status();
+  if (flooded !== undefined) console.log(`${floodCount} keys: ${first?.refusal && MeshRefusal.format(first.refusal)}`);
   peers.close();
   await plane.stop();
 }
@@ -253,7 +287,8 @@ async function changes(etcd: Etcd): Promise<number[]> {
     // The monitor says nothing of when it begins to listen.
     await new Promise(resolve => setTimeout(resolve, 500));
     for (let i = 0; i < changeCount; i++) {
-      const [cluster, node] = [1 + ((i * 37) % clusterCount), 1 + ((i * 13) % nodeCount)];
+      const cluster = Math.max(floodCount > 0 ? 2 : 1, 1 + ((i * 37) % clusterCount));
+      const node = 1 + ((i * 13) % nodeCount);
       const to = `172.17.${cluster}.${node}`;
       const there = new Promise<void>(resolve => {
         heard = () => said.includes(`via ${to} `) && resolve();
@@ -277,5 +312,8 @@ async function put(etcd: Etcd, key: string, value: string): Promise<void> {
 }
 
 const fillEndpoint = process.env['BENCH_MESH_FILL'];
-if (fillEndpoint !== undefined) await fill(fillEndpoint);
-else if (process.env['BENCH_MESH_INSIDE'] !== undefined) await inside();
+const floodEndpoint = process.env['BENCH_MESH_FLOOD'];
+if (fillEndpoint !== undefined) {
+  await fill(fillEndpoint);
+  if (floodEndpoint !== undefined) await flood(floodEndpoint);
+} else if (process.env['BENCH_MESH_INSIDE'] !== undefined) await inside();

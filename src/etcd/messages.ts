@@ -21,6 +21,8 @@ export interface RangeResponse {
   readonly header: Header | null;
   readonly kvs: readonly KeyValue[];
   readonly more: boolean;
+  /** Decimal: how many there are in the range, however many are given. */
+  readonly count: string;
 }
 
 export interface WatchResponse {
@@ -83,6 +85,7 @@ const rpc = {
     header: ['ResponseHeader', 1],
     kvs: ['mvccpb.KeyValue', 2, 'repeated'],
     more: ['bool', 3],
+    count: ['int64', 4],
   }),
   PutRequest: message({ key: ['bytes', 1], value: ['bytes', 2], lease: ['int64', 3] }),
   PutResponse: message({ header: ['ResponseHeader', 1] }),

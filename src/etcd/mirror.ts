@@ -104,18 +104,16 @@ export class EtcdMirror implements Mirror {
     const round = ++this.#round;
     let from = this.#first;
     let revision: string | undefined;
-    let count = 0;
     for (;;) {
       const page = await this.#page(from, revision);
+      // Said with the first page, so that a flood is neither read nor told of.
+      if (revision === undefined && Number(page.count) > this.#options.keysMax)
+        throw new StateFailure(
+          'too-many-keys',
+          `${page.count} keys below ${this.#first.toString('latin1')}, more than ${this.#options.keysMax}`,
+        );
       revision ??= page.header?.revision ?? '0';
-      for (const { key, value, lease } of page.kvs) {
-        if (++count > this.#options.keysMax)
-          throw new StateFailure(
-            'too-many-keys',
-            `more than ${this.#options.keysMax} keys below ${this.#first.toString('latin1')}`,
-          );
-        this.#told(keyText(key), value, lease, round);
-      }
+      for (const { key, value, lease } of page.kvs) this.#told(keyText(key), value, lease, round);
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined || this.#abort.signal.aborted) break;
       from = Buffer.concat([last.key, new Uint8Array(1)]);
