@@ -1,5 +1,6 @@
 /** The mesh as JSON, for `herald mesh` and whoever asks over the socket. */
 import { MeshRefusal, meshReasons } from '../mesh/reason.ts';
+import type { PodRoutes } from '../mesh/route-table.ts';
 import { ClusterOverlap, type PodRoute, PodVia, RouteOrigin, type RouteVerdict } from '../mesh/routing.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
@@ -69,6 +70,11 @@ export interface ShownMesh {
   readonly kernel: KernelRoutes | undefined;
 }
 
+interface MeasuredMesh {
+  readonly plane: { readonly routes: PodRoutes };
+  readonly peers: MeshPeers | undefined;
+}
+
 export function meshRoutes(mesh: ShownMesh): Routes {
   return {
     '/mesh/status': () => jsonAnswer(statusJson(mesh)),
@@ -76,7 +82,7 @@ export function meshRoutes(mesh: ShownMesh): Routes {
   };
 }
 
-export function meshSamples({ plane, peers }: ShownMesh): readonly Sample[] {
+export function meshSamples({ plane, peers }: MeasuredMesh): readonly Sample[] {
   const all = peersJson(peers);
   const label = (cluster: string) => ({ target_cluster: cluster });
   return [
@@ -93,6 +99,11 @@ export function meshSamples({ plane, peers }: ShownMesh): readonly Sample[] {
     ]),
     { name: 'herald_mesh_routes', value: plane.routes.routes.length },
     { name: 'herald_mesh_routes_refused', value: plane.routes.refused },
+    ...plane.routes.overlaps.map(({ younger, older, count }) => ({
+      name: 'herald_mesh_overlapping_prefixes' as const,
+      labels: { target_cluster: younger, older_cluster: older },
+      value: count,
+    })),
   ];
 }
 

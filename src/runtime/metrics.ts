@@ -73,6 +73,10 @@ const rows = {
   herald_mesh_rejected_values: row('gauge', 'Values of the cluster that were refused', ['target_cluster']),
   herald_mesh_routes: row('gauge', 'Pod routes that are wanted'),
   herald_mesh_routes_refused: row('gauge', 'Claims on pod routes that were refused'),
+  herald_mesh_overlapping_prefixes: row('gauge', 'PodCIDRs of the cluster that are refused for those of an older one', [
+    'target_cluster',
+    'older_cluster',
+  ]),
   herald_objects: row('gauge', 'Objects in the newest snapshot', ['kind']),
   herald_faulty_objects: row('gauge', 'Objects with faults that refuse them or warn', ['severity']),
   herald_target_failures: row('gauge', 'Failures in a row of a target; 0 when it works', ['target']),
