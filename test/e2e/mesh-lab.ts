@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { ask } from '../../src/cli/client.ts';
+import type { Family } from '../../src/net/ip.ts';
 import type { MeshRouteJson, MeshStatusJson } from '../../src/runtime/mesh-views.ts';
 import { Authority, Etcd, etcdMissing } from '../etcd/server.ts';
 import { Foreground, makeFolder } from '../support/daemons/daemon.ts';
@@ -35,19 +36,23 @@ export class MeshNode {
   herald: Foreground | undefined;
   readonly folder = makeFolder('mesh');
 
-  /** Pods have IPv6 addresses as well, and nodes where they share a link. */
-  readonly ipv6: boolean;
-  readonly address6: string | undefined;
+  readonly address6: string;
+  readonly #pods: readonly Family[];
+  readonly #underlay: Family;
+  readonly #annotations: Readonly<Record<string, string>>;
 
-  constructor(net: Net, cluster: Cluster, number: number, { topology, ipv6 = false }: MeshLabOptions) {
+  constructor(net: Net, cluster: Cluster, number: number, options: MeshLabOptions) {
+    const { topology, pods = ['ipv4'], underlay = 'ipv4' } = options;
     this.cluster = cluster;
     this.number = number;
     this.name = `${cluster}-${number}`;
     const id = clusters.indexOf(cluster) + 1;
     this.address = topology === 'on-link' ? `192.168.50.${id * 10 + number}` : `192.168.${id * 10 + number}.2`;
     this.podNet = `10.${id}.${number}.0/24`;
-    this.ipv6 = ipv6;
-    this.address6 = ipv6 && topology === 'on-link' ? `fd50::${id}${number}` : undefined;
+    this.address6 = topology === 'on-link' ? `fd50::${id}${number}` : `fd60:${id}${number}::2`;
+    this.#pods = pods;
+    this.#underlay = underlay;
+    this.#annotations = options.annotations?.(this) ?? {};
     this.node = net.namespace(this.name);
     this.pod = net.namespace(`pod-${this.name}`);
     for (const knob of [
@@ -58,19 +63,19 @@ export class MeshNode {
     ])
       this.node.run('sysctl', '-qw', knob);
     net.link(
-      { in: this.node, link: 'cni0', addresses: [`${this.podGateway}/24`, ...this.#six(1)] },
-      { in: this.pod, link: 'eth0', addresses: [`${this.podAddress}/24`, ...this.#six(10)] },
+      { in: this.node, link: 'cni0', addresses: [`${this.podGateway}/24`, this.podNet6.replace('/64', '1/64')] },
+      { in: this.pod, link: 'eth0', addresses: [`${this.podAddress}/24`, `${this.podAddress6}/64`] },
     );
     this.pod.ip('route', 'add', 'default', 'via', this.podGateway);
-    if (ipv6) this.pod.ip('-6', 'route', 'add', 'default', 'via', this.podNet6.replace('/64', '1'));
-  }
-
-  #six(host: number): string[] {
-    return this.ipv6 ? [this.podNet6.replace('/64', `${host}/64`)] : [];
+    this.pod.ip('-6', 'route', 'add', 'default', 'via', this.podNet6.replace('/64', '1'));
   }
 
   get podNet6(): string {
     return `fd00:${clusters.indexOf(this.cluster) + 1}:${this.number}::/64`;
+  }
+
+  get podAddress6(): string {
+    return this.podNet6.replace('/64', '10');
   }
 
   get podAddress(): string {
@@ -82,17 +87,15 @@ export class MeshNode {
   }
 
   get manifest(): Manifest {
+    const dual = this.#pods.includes('ipv6') && this.address6.startsWith('fd50');
+    const addresses = this.#underlay === 'ipv6' ? [this.address6] : [this.address, ...(dual ? [this.address6] : [])];
+    const nets = { ipv4: this.podNet, ipv6: this.podNet6 };
     return {
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name: this.name, labels: { cluster: this.cluster } },
-      spec: { podCIDRs: [this.podNet, ...(this.ipv6 ? [this.podNet6] : [])] },
-      status: {
-        addresses: [this.address, ...(this.address6 === undefined ? [] : [this.address6])].map(address => ({
-          type: 'InternalIP',
-          address,
-        })),
-      },
+      metadata: { name: this.name, labels: { cluster: this.cluster }, annotations: this.#annotations },
+      spec: { podCIDRs: this.#pods.map(family => nets[family]) },
+      status: { addresses: addresses.map(address => ({ type: 'InternalIP', address })) },
     };
   }
 
@@ -122,10 +125,12 @@ export class MeshNode {
 
   /** True when every one of `count` pings came back. */
   reaches(other: MeshNode, count = 2): boolean {
-    const addresses = [other.podAddress, ...(this.ipv6 ? [other.podNet6.replace('/64', '10')] : [])];
+    const addresses = { ipv4: other.podAddress, ipv6: other.podAddress6 };
     try {
-      return addresses.every(address =>
-        this.pod.run('ping', '-c', String(count), '-i', '0.1', '-W', '2', address).includes(` ${count} received`),
+      return this.#pods.every(family =>
+        this.pod
+          .run('ping', '-c', String(count), '-i', '0.1', '-W', '2', addresses[family])
+          .includes(` ${count} received`),
       );
     } catch {
       return false;
@@ -135,8 +140,12 @@ export class MeshNode {
 
 export interface MeshLabOptions {
   readonly topology: Topology;
-  readonly ipv6?: boolean;
+  /** Families that pods have networks of; IPv4. */
+  readonly pods?: readonly Family[];
+  /** What nodes say they are reached at; on one link with IPv6 pods both, otherwise IPv4. */
+  readonly underlay?: Family;
   readonly words?: readonly string[];
+  readonly annotations?: (node: MeshNode) => Readonly<Record<string, string>>;
   /** More manifests for each cluster's folder. */
   readonly manifests?: (node: MeshNode) => readonly Manifest[];
 }
@@ -153,24 +162,28 @@ export class MeshLab {
     this.#options = options;
     const { topology } = options;
     this.router = this.net.namespace('tor');
-    this.router.run('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    this.router.run('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     this.nodes = clusters.flatMap(cluster => [1, 2].map(number => new MeshNode(this.net, cluster, number, options)));
     if (topology === 'on-link')
       this.net.segment(
         this.nodes.map(each => ({
           in: each.node,
           link: 'eth0',
-          addresses: [`${each.address}/24`, ...(each.address6 === undefined ? [] : [`${each.address6}/64`])],
+          addresses: [`${each.address}/24`, `${each.address6}/64`],
         })),
       );
     else
       for (const each of this.nodes) {
-        const gateway = each.address.replace(/2$/, '1');
+        const [gateway, gateway6] = [each.address, each.address6].map(own => own.replace(/2$/, '1')) as [
+          string,
+          string,
+        ];
         this.net.link(
-          { in: each.node, link: 'eth0', addresses: [`${each.address}/24`] },
-          { in: this.router, link: each.name, addresses: [`${gateway}/24`] },
+          { in: each.node, link: 'eth0', addresses: [`${each.address}/24`, `${each.address6}/64`] },
+          { in: this.router, link: each.name, addresses: [`${gateway}/24`, `${gateway6}/64`] },
         );
         each.node.ip('route', 'add', '192.168.0.0/16', 'via', gateway);
+        each.node.ip('-6', 'route', 'add', 'fd60::/16', 'via', gateway6);
       }
   }
 

@@ -58,7 +58,7 @@ describe.skipIf(missing !== undefined)(
       beforeAll(async () => {
         lab = new MeshLab({
           topology: 'routed',
-          ipv6: true,
+          pods: ['ipv4', 'ipv6'],
           manifests: node => [policy(node)],
           words: ['--mesh-routing', 'vxlan', '--mesh-advertise-remote', '--mesh-import', '10.0.0.0/8'],
         });

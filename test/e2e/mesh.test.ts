@@ -17,7 +17,7 @@ describe.skipIf(missing !== undefined)(
     let lab: MeshLab;
 
     beforeAll(async () => {
-      lab = new MeshLab({ topology: 'on-link', ipv6: true });
+      lab = new MeshLab({ topology: 'on-link', pods: ['ipv4', 'ipv6'] });
       await lab.start();
     }, 180_000);
     afterAll(() => lab?.close(), 60_000);
