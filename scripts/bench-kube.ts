@@ -3,11 +3,12 @@
  * [STEP…]`. A real API server with etcd, operator and agent of the built package under their own identities, one BGP
  * peer; all on this machine, anew for every round. With `--peer` each round of Herald is followed by one of the peer.
  *
- *   footprint   start-up, resident memory and requests in a quiet time, with 0, 1,000 and 10,000 Services and slices
- *   latency     from the answer to `create` to the address and to the UPDATE, one by one; with 0 and 2,000 present
- *   bulk2000    Services created as fast as the API server takes them; bulk5000 likewise
- *   none        the same without anybody: what the API server takes by itself
+ *   footprint0, 1000, 10000   start-up, resident memory and requests in a quiet time, with so many Services and slices
+ *   latency0, 2000            from the answer to `create` to the address and to the UPDATE, one by one, beside so many
+ *   bulk2000, 5000            Services created as fast as the API server takes them
+ *   none                      2,000 created with nobody there: what the API server takes by itself
  *
+ * The beginning of a name stands for all that begin so: `latency`.
  * Every line ends with the machine's load, and with how much of its time the host gave to others.
  */
 import { readFileSync } from 'node:fs';
@@ -28,16 +29,23 @@ type Step = (product: Product) => Promise<void>;
 
 const steps: Readonly<Record<string, Step>> = {
   none: product => withCluster(product, cluster => bulk(cluster, 'nobody', 2000, [])),
-  footprint: async product => {
-    for (const count of [0, 1000, 10_000])
-      await withCluster(product, cluster => footprint(cluster, product.name, count));
-  },
-  latency: async product => {
-    for (const present of [0, 2000]) await withCluster(product, cluster => latency(cluster, product.name, present));
-  },
-  bulk2000: product => withCluster(product, async each => bulk(each, product.name, 2000, await each.run())),
-  bulk5000: product => withCluster(product, async each => bulk(each, product.name, 5000, await each.run())),
+  ...counted('footprint', [0, 1000, 10_000], footprint),
+  ...counted('latency', [0, 2000], latency),
+  ...counted('bulk', [2000, 5000], async (cluster, who, count) => bulk(cluster, who, count, await cluster.run())),
 };
+
+/** A step for each number of Services. */
+function counted(
+  name: string,
+  counts: readonly number[],
+  work: (cluster: Cluster, who: string, count: number) => Promise<void>,
+): Record<string, Step> {
+  const step =
+    (count: number): Step =>
+    product =>
+      withCluster(product, cluster => work(cluster, product.name, count));
+  return Object.fromEntries(counts.map(count => [`${name}${count}`, step(count)]));
+}
 
 async function withCluster(product: Product, work: (cluster: Cluster) => Promise<void>): Promise<void> {
   const cluster = await Cluster.start(product);
@@ -215,8 +223,10 @@ for (const each of products) {
   const missing = each.missing();
   if (missing !== undefined) throw new Error(missing);
 }
+const unknown = chosen.find(word => !Object.keys(steps).some(name => name.startsWith(word)));
+if (unknown !== undefined) throw new Error(`no step begins with ${unknown}: ${Object.keys(steps).join(', ')}`);
 for (const [name, step] of Object.entries(steps)) {
-  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  if (chosen.length > 0 && !chosen.some(word => (word in steps ? word === name : name.startsWith(word)))) continue;
   for (let round = 0; round < Number(options.rounds); round++)
     for (const each of name === 'none' ? [herald] : products) await step(each);
 }
