@@ -18,16 +18,16 @@ function certificatesOf(pem: Uint8Array): readonly X509Certificate[] {
 }
 
 /** `CN=east (SHA-256 5A:0B:…)`: equal names are not equal authorities. */
-export function shownAuthority({ subject, fingerprint256 }: X509Certificate): string {
+function shownAuthority({ subject, fingerprint256 }: X509Certificate): string {
   return `${oneLine(subject)} (SHA-256 ${fingerprint256.slice(0, 23)}…)`;
 }
 
-export function oneLine(text: string): string {
+function oneLine(text: string): string {
   return text.replace(/\n/g, ', ');
 }
 
 /** The authority that a chain leads to, by way of those in between that it brings along. */
-export function authorityBehind(
+function authorityBehind(
   chain: readonly X509Certificate[],
   authorities: readonly X509Certificate[],
 ): X509Certificate | undefined {
