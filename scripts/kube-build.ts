@@ -1,7 +1,7 @@
 /**
- * Builds the programs that a real API server needs (the Kubernetes suites, `npm start -- --kube`) and that are not here,
- * once for this user, from Go modules whose versions and hashes are in kube/. Whatever goes wrong is one line: what
- * needs them then says so, or skips.
+ * Builds the programs that a real API server needs (the Kubernetes suites, `npm start -- --kube`) and that are not
+ * here, once for this user, from Go modules whose versions and hashes are in kube/. Whatever goes wrong is one line:
+ * what needs them then says so, or skips.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';

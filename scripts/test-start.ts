@@ -37,8 +37,7 @@ function runOnce(): readonly string[] {
   const steps = lines.find(line => line.startsWith('   steps: '))?.trim() ?? '';
   console.log(`${name}: status ${status} after ${seconds} s; ${steps}`);
   return [
-    ...(status === 0 ? [] : [`status ${status}`, ...lines.slice(-20)]),
-    ...lines.filter(line => line.includes('✗')),
+    ...(status === 0 ? [] : [`status ${status}`, ...lines.filter(line => !/^ {5}/.test(line))]),
     ...stderr.split('\n').filter(line => line !== ''),
     // With another source of objects it is brought up in other words.
     ...(values.kube ? [] : unshown(lines)),

@@ -29,7 +29,7 @@ export function labMissing(topology: Topology): readonly string[] {
 
 /** For an API server of the lab's own. */
 export function kubeMissing(): readonly string[] {
-  const where = `KUBEBUILDER_ASSETS, the PATH or ${cacheFolder()}; in a checkout node scripts/kube-build.ts builds them`;
+  const where = `KUBEBUILDER_ASSETS, the PATH or ${cacheFolder()}; scripts/kube-build.ts builds them`;
   const missing = missingForServer();
   return missing.length === 0 ? [] : [`--kube needs ${missing.join(', ')}: in ${where}`];
 }
