@@ -69,7 +69,6 @@ export class KernelRoutesWork {
   /** When what was refused is tried once more. */
   #againMs = 0;
   #refusedAgainMs = 0;
-  #signature = '';
   #problems: string[] = [];
   #status: KernelRoutingStatus = { routes: 0, refusals: [], refusalsTotal: 0, problems: [] };
 
@@ -111,11 +110,12 @@ export class KernelRoutesWork {
 
   /** Something happened to links, addresses, or routes of ours. */
   stirred({ lost, fell, interfered }: Stir, host: HostFacts): void {
+    const before = this.#host;
     this.#host = host;
     if (!this.#isOpen) return;
     const links = this.#links();
     const isFallen = host.links.some(link => links.has(link.name) && fell.has(link.index));
-    if (!lost && !interfered && !isFallen && this.#signature === this.#signatureOf(links)) return;
+    if (!lost && !interfered && !isFallen && signatureOf(before, links) === signatureOf(host, links)) return;
     this.#isDoubtful = true;
     this.#isDue = true;
   }
@@ -218,7 +218,6 @@ export class KernelRoutesWork {
   #end(failure: string | undefined, nowMs: number): void {
     this.#running = undefined;
     this.#againMs = nowMs + this.#refusedAgainMs;
-    this.#signature = this.#signatureOf(this.#links());
     const before = this.#status;
     this.#status = this.#summary();
     const numbers = this.#numbers.splice(0);
@@ -344,16 +343,17 @@ export class KernelRoutesWork {
         links.add(link.name);
     return links;
   }
+}
 
-  #signatureOf(links: ReadonlySet<string>): string {
-    return this.#host.links
-      .filter(link => links.has(link.name))
-      .map(({ index, up, mtu, addresses }) => {
-        const texts = addresses.map(each => `${IpAddress.format(each.address)}/${each.length}`);
-        return `${index} ${up} ${mtu} ${texts}`;
-      })
-      .join();
-  }
+/** Whatever about these links has a say in routes over them. */
+function signatureOf(host: HostFacts, links: ReadonlySet<string>): string {
+  return host.links
+    .filter(link => links.has(link.name))
+    .map(({ index, up, mtu, addresses }) => {
+      const texts = addresses.map(each => `${IpAddress.format(each.address)}/${each.length}`);
+      return `${index} ${up} ${mtu} ${texts}`;
+    })
+    .join();
 }
 
 function marks(protocol: number, table: number): RouteMarks {
