@@ -5,6 +5,7 @@ import { HostWatch } from '../linux/host-facts.ts';
 import { loadLibc } from '../linux/libc.ts';
 import { NetlinkThread } from '../linux/netlink-thread.ts';
 import { TcpTransport } from '../linux/tcp-transport.ts';
+import { takeShortTurns } from '../linux/time-slice.ts';
 import { type BgpStop, BgpTarget } from '../runtime/bgp-target.ts';
 import type { Desired } from '../runtime/control-plane.ts';
 import type { Routes } from '../runtime/http.ts';
@@ -42,6 +43,8 @@ export interface BgpEnv {
 export async function startBgp(env: BgpEnv): Promise<BgpPart> {
   const { clock, wake, besides } = env;
   const libc = await loadLibc();
+  // What is heard is passed on at once, however busy the node is; a machine that cannot say so does as it always did.
+  await takeShortTurns();
   const target = new BgpTarget({ ...env, random: Math.random, transport: () => new TcpTransport(libc, clock) });
   const netlink = new NetlinkThread(libc);
   const watch = new HostWatch({ clock, log: env.log, changed: wake });
