@@ -1,7 +1,7 @@
 /**
- * How long a thread runs in one go among the others: sched_setattr(2), whose sched_runtime is that for ordinary threads
- * from Linux 6.12 on; before, it is ignored. A thread with a short slice gets no more of the machine than before, but is
- * let in at once when it wakes, instead of when a busier neighbour has had its slice of some milliseconds.
+ * How long a thread runs in one go among the others: sched_setattr(2), whose sched_runtime is that for ordinary
+ * threads from Linux 6.12 on; before, it is ignored. A thread with a short slice gets no more of the machine than
+ * before, but is let in at once when it wakes, instead of when a neighbour has had its slice of some milliseconds.
  */
 import { getPriority } from 'node:os';
 

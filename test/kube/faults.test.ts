@@ -61,7 +61,7 @@ describe.skipIf(missing !== undefined)(
       expect(wakes).toBeLessThanOrEqual(3);
     });
 
-    it('starts over when what it goes on from is compacted away (410): tells what changed, Leases in one step', async () => {
+    it('starts over when what it goes on from is gone (410): tells what changed, Leases in one step', async () => {
       const wire = await Wire.to(world.server.port);
       const store = await world.open({ credentials: wire.credentials(credentialsOf(world.server.admin)) });
       for (const name of ['web', 'api']) await world.apply(service(name));

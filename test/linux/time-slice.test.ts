@@ -11,7 +11,8 @@ const file = fileURLToPath(new URL('../../src/linux/time-slice.ts', import.meta.
 const program = `
   import { readFileSync } from 'node:fs';
   import { takeShortTurns } from '${file}';
-  const shown = () => Object.fromEntries(readFileSync('${shown}', 'utf8').split('\\n').map(line => line.split(/ *: */)));
+  const lines = () => readFileSync('${shown}', 'utf8').split('\\n');
+  const shown = () => Object.fromEntries(lines().map(line => line.split(/ *: */)));
   const [before, taken, after] = [shown(), await takeShortTurns(), shown()];
   console.log(JSON.stringify({ before, taken, after }));
 `;
