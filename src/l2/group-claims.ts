@@ -28,6 +28,8 @@ export interface Holding {
   readonly cleared: Set<string>;
   /** In their text: those that somebody may still be answering for by short deadlines, whatever `quiet` says. */
   readonly loud: Set<string>;
+  /** In their text: those that a former process of this node had. */
+  readonly adopted: readonly string[];
   /** In their text: those to answer for now. */
   readonly answering: Set<string>;
 }
@@ -39,7 +41,6 @@ export interface Place {
   readonly links: readonly number[];
 }
 
-/** What `consider` wants done. */
 export interface Claimant {
   put(name: string, put: SessionPut): void;
   remove(name: string, version: string): void;
@@ -230,7 +231,9 @@ export class GroupClaims {
         const held = against
           .map(other => this.#standing.standing(other.record, other.name, nowMs))
           .filter(each => each.is === 'held');
-        if (against.some(other => !this.#standing.isQuiet(other.record))) holding.loud.add(text);
+        // Whoever had it in between need not have said so before he let go of it.
+        const mayBeHeld = this.#standing.isAnyoneCutOff && !holding.adopted.includes(text);
+        if (mayBeHeld || against.some(other => !this.#standing.isQuiet(other.record))) holding.loud.add(text);
         if (held.length === 0) holding.cleared.add(text);
         else isHeld = true;
         if (act) for (const each of held) this.#outlast(each, nowMs, claimant);
@@ -259,6 +262,7 @@ export class GroupClaims {
     const holding = {
       lease: name,
       quiet: adopted || taken?.quiet === true,
+      adopted: adopted ? record.addresses : [],
       cleared: new Set<string>(),
       loud: new Set<string>(),
       answering: new Set<string>(),
@@ -346,7 +350,6 @@ export class GroupClaims {
     else claimant.remove(name, version);
   }
 
-  /** How many others come first. */
   #turn(name: string, group: L2Group, preferred: string, nowMs: number): number {
     const order = this.#order(name, group.candidates);
     const { node } = this.#config;

@@ -21,6 +21,8 @@ export class LeaseStanding {
   /** Names of Leases that list an address, and the other way around. */
   readonly #listed = new Map<string, Set<string>>();
   readonly #listing = new Map<string, readonly string[]>();
+  /** Names of sessions that others ended. */
+  readonly #cutOff = new Set<string>();
   /** What sessions said. */
   readonly #told = new Map<string, string>();
   /** Of a session whose Lease does not say. */
@@ -98,10 +100,17 @@ export class LeaseStanding {
     return new Set((renewed.length > 0 ? renewed : lasting).map(({ node }) => node));
   }
 
-  /** Whether a node's session is another one than when this was last asked, rather than only renewed. */
+  /** Whether there is a node whose session others ended: it may be holding what it had then. */
+  get isAnyoneCutOff(): boolean {
+    return this.#cutOff.size > 0;
+  }
+
+  /** For the Lease of a session that changed: whether it is another one, rather than only renewed. */
   isNews(name: string): boolean {
-    const { lease } = this.#view.get(name);
+    const { lease, version } = this.#view.get(name);
     const session = lease && Session.read(lease);
+    if (version !== undefined && session?.over && session.endedBy !== session.node) this.#cutOff.add(name);
+    else this.#cutOff.delete(name);
     const text = session === undefined ? '' : `${session.id} ${session.instance} ${session.over} ${session.durationMs}`;
     const isNews = this.#told.get(name) !== text;
     this.#told.set(name, text);

@@ -141,6 +141,18 @@ describe('the store out of reach', () => {
     expect([lan.owners(), lan.doubles]).toEqual([moved, 0]);
   });
 
+  it('for the owner, and who took over let go before anybody heard of it: the next one announces itself first', () => {
+    owner.storeUp = false;
+    const [taker] = lan.world.nodes.filter(node => node !== owner);
+    if (taker) taker.watchUp = false;
+    lan.gap(4_000);
+    lan.candidates = lan.candidates.filter(name => name !== taker?.name);
+    lan.tell();
+    lan.gap(10_000);
+    expect(lan.doubles).toBe(0);
+    settled();
+  });
+
   it('the whole network gone for a minute and back: every address answered again within 4 s, none left silent', () => {
     lan.world.storeUp = false;
     for (const [i, node] of lan.world.nodes.entries()) node.segment = i + 1;

@@ -328,6 +328,21 @@ describe('letting go', () => {
   });
 });
 
+describe('holding without the store', () => {
+  it('what a process that stood still must not answer any more is off before the deadline is put off', () => {
+    const node = new Single().begin(group());
+    // Nothing that is written is answered.
+    const tick = () => node.ownership.step({ kind: 'tick' }, node.nowMs);
+    while (!node.ownership.holding) {
+      node.nowMs = node.ownership.nextMs;
+      tick();
+    }
+    node.nowMs += 1_000;
+    const effects = tick().filter(({ kind }) => kind === 'own' || kind === 'deadlines');
+    expect(effects).toMatchObject([{ kind: 'own', rows: [{ mode: 'listen' }] }, { kind: 'deadlines' }]);
+  });
+});
+
 describe('a session whose Lease somebody removed', () => {
   it.each([
     ['goes on before its deadline', 2_000, 'a/1.1'],

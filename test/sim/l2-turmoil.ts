@@ -193,7 +193,7 @@ class Turmoil {
       world.storeUp = false;
       back(() => this.#storeBack());
     } else if (what < 88) {
-      node.segment = random.between(1, 2);
+      Object.assign(node, { segment: random.between(1, 2), deafMs: world.nowMs });
       if (random.chance(0.7)) node.storeUp = false;
       back(() => this.#join(node));
     } else if (what < 92) {
