@@ -322,20 +322,18 @@ class Turmoil {
     for (const place of this.places) {
       const mode = node.mode(place);
       if (mode === undefined) continue;
-      if (mode === 'hold' && this.world.nowMs < node.listensUntilMs)
+      // A renewal that was taken may have been news to it.
+      const isOverdue = node.bootMs >= (node.ownership?.sessionMs ?? 0);
+      if (mode === 'hold' && isOverdue && this.world.nowMs < node.listensUntilMs)
         this.#fault(`${place.text}: ${node.name}, which had heard nobody, answers before it listened`);
       for (const other of this.world.nodes) {
         const second = other === node ? undefined : other.mode(place);
         if (second === undefined) continue;
         if (mode === 'session' && second === 'session')
           this.#fault(`${place.text}: ${node.name} and ${other.name} own it`);
-        else if (this.#meet(node, other)) this.#overlap(place, node, other);
+        else if (meet(node, other)) this.#overlap(place, node, other);
       }
     }
-  }
-
-  #meet(a: SimNode, b: SimNode): boolean {
-    return a.segment === b.segment && a.linkUp && b.linkUp;
   }
 
   #overlap(place: Place, ...both: readonly SimNode[]): void {
@@ -356,7 +354,7 @@ class Turmoil {
     for (const [text, sinceMs] of this.#overlaps) {
       const place = this.places.find(each => each.text === text);
       const answering = place === undefined ? [] : nodes.filter(node => node.mode(place) !== undefined);
-      const meet = answering.some((a, i) => answering.slice(i + 1).some(b => this.#meet(a, b)));
+      const meet = answering.some((a, i) => answering.slice(i + 1).some(b => meet(a, b)));
       if (!meet) this.#overlaps.delete(text);
       else if (nowMs - Math.max(sinceMs, deafMs(answering)) >= OVERLAP_MAX_MS) {
         this.#fault(
@@ -375,6 +373,7 @@ class Turmoil {
   }
 }
 
+const meet = (a: SimNode, b: SimNode) => a.segment === b.segment && a.linkUp && b.linkUp;
 const deafMs = (nodes: readonly SimNode[]) => Math.max(...nodes.map(node => node.deafMs));
 const ROUNDS = 3;
 
