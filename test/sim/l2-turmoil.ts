@@ -331,7 +331,7 @@ class Turmoil {
         if (second === undefined) continue;
         if (mode === 'session' && second === 'session')
           this.#fault(`${place.text}: ${node.name} and ${other.name} own it`);
-        else if (meet(node, other)) this.#overlap(place, node, other);
+        else if (canMeet(node, other)) this.#overlap(place, node, other);
       }
     }
   }
@@ -354,7 +354,7 @@ class Turmoil {
     for (const [text, sinceMs] of this.#overlaps) {
       const place = this.places.find(each => each.text === text);
       const answering = place === undefined ? [] : nodes.filter(node => node.mode(place) !== undefined);
-      const meet = answering.some((a, i) => answering.slice(i + 1).some(b => meet(a, b)));
+      const meet = answering.some((a, i) => answering.slice(i + 1).some(b => canMeet(a, b)));
       if (!meet) this.#overlaps.delete(text);
       else if (nowMs - Math.max(sinceMs, deafMs(answering)) >= OVERLAP_MAX_MS) {
         this.#fault(
@@ -373,7 +373,7 @@ class Turmoil {
   }
 }
 
-const meet = (a: SimNode, b: SimNode) => a.segment === b.segment && a.linkUp && b.linkUp;
+const canMeet = (a: SimNode, b: SimNode) => a.segment === b.segment && a.linkUp && b.linkUp;
 const deafMs = (nodes: readonly SimNode[]) => Math.max(...nodes.map(node => node.deafMs));
 const ROUNDS = 3;
 
