@@ -2,7 +2,7 @@
  * `npm run failover:l2 -- [--rounds N] [--faults stop,kill,…] [--datapath socket|ebpf] [--long SECONDS] [--labs N]
  * [--every MS] [--nice N]`: three nodes on a bridge, a client that asks for every address every 5 ms, every fault again
  * and again; how long nobody answered, and whether ever two did. Most of the time is waiting, so several labs can be at
- * it side by side, each in namespaces of its own: one takes about a fifth of a core. Needs root, for network namespaces.
+ * it side by side, each in namespaces of its own: one takes a fifth of a core. Needs root, for network namespaces.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
