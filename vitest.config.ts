@@ -2,10 +2,13 @@ import { defineConfig } from 'vitest/config';
 
 // Two workers: the machines this runs on have two cores.
 const report = process.env.TEST_REPORT;
+// The longer suites have a command of their own.
+const isLong = process.env.LONG !== undefined;
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: [isLong ? 'test/**/*.long.test.ts' : 'test/**/*.test.ts'],
+    exclude: isLong ? [] : ['test/**/*.long.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

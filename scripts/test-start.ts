@@ -1,10 +1,10 @@
 /**
  * `npm run test:start -- [--kube] [--times N]`: runs `npm start -- --once` as people do, and ends with 1 unless every
  * check holds, every command of the lab in the documents is among those it shows, and nothing is left: no namespace,
- * process, link, or file in /run and the temporary folder. Needs a machine that nobody else works on meanwhile.
+ * process, link, or file in /run and in the temporary folder that it is given.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isOfLab, typed } from '../test/support/document-commands.ts';
@@ -28,23 +28,26 @@ else
 
 /** Lines that say what is not as it should be. */
 function runOnce(): readonly string[] {
-  const before = { links: hostLinks(), places: listed() };
+  const folder = mkdtempSync(`${tmpdir()}/herald-test-start-`);
+  const before = { links: hostLinks(), places: listed(folder) };
   const startedMs = performance.now();
   const words = [`${root}scripts/start.ts`, '--once', ...(values.kube ? ['--kube'] : [])];
-  const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: 'utf8' });
+  // What Node has compiled is kept for the next time.
+  const env = { ...process.env, TMPDIR: folder, NODE_COMPILE_CACHE: `${tmpdir()}/node-compile-cache` };
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: 'utf8', env });
   const lines = stdout.split('\n');
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const steps = lines.find(line => line.startsWith('   steps: '))?.trim() ?? '';
   console.log(`${name}: status ${status} after ${seconds} s; ${steps}`);
+  const left = listed(folder).filter(each => !before.places.includes(each));
+  rmSync(folder, { recursive: true });
   return [
     ...(status === 0 ? [] : [`status ${status}`, ...lines.filter(line => !/^ {5}/.test(line))]),
     ...stderr.split('\n').filter(line => line !== ''),
     // With another source of objects it is brought up in other words.
     ...(values.kube ? [] : unshown(lines)),
     ...leftovers(labName, before.links).map(each => `left: ${each}`),
-    ...listed()
-      .filter(each => !before.places.includes(each))
-      .map(each => `left: ${each}`),
+    ...left.map(each => `left: ${each}`),
   ];
 }
 
@@ -57,12 +60,9 @@ function unshown(lines: readonly string[]): readonly string[] {
   return [...asked].filter(each => !shown.has(kindOf(each))).map(each => `in the documents, but not shown: ${each}`);
 }
 
-/** Named namespaces, and what lies in the folders that everybody writes to. */
-function listed(): readonly string[] {
+/** Named namespaces, and what lies in /run and in the temporary folder. */
+function listed(temporary: string): readonly string[] {
   const namespaces = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
-  const files = ['/run', tmpdir()].flatMap(folder => readdirSync(folder).map(file => `${folder}/${file}`));
-  // What Node has compiled is kept for the next time.
-  return [...namespaces.map(each => `namespace ${each}`), ...files].filter(
-    each => !each.endsWith('/node-compile-cache'),
-  );
+  const files = ['/run', temporary].flatMap(folder => readdirSync(folder).map(file => `${folder}/${file}`));
+  return [...namespaces.map(each => `namespace ${each}`), ...files];
 }

@@ -23,7 +23,6 @@ describe.skipIf(missing !== undefined)(title, () => {
   beforeAll(async () => {
     cluster = await InstalledCluster.start(['--namespace', 'herald', '--create-namespace']);
     for (const node of ['one', 'two']) operators.push(await cluster.run('operator', { node }));
-    for (const name of Object.values(examples).flat()) kubectl('create', 'namespace', name);
   }, 180_000);
   afterAll(() => cluster?.stop());
 

@@ -14,7 +14,6 @@ const examples = readdirSync(examplesFolder)
   .filter(name => name !== 'install')
   // Beside the lab's manifests lies its topology, which is none.
   .map(name => (name === 'lab' ? 'lab/manifests' : name));
-const namespaces = ['dns', 'dual', 'home', 'office', 'rack0', 'rack1', 'rack1-system'];
 
 interface Refused {
   readonly title: string;
@@ -158,7 +157,6 @@ describe.skipIf(missing !== undefined)(`CRDs under a real API server${missing ? 
     server = await startApiServer();
     server.kubectl(['apply', '-f', '-'], all.map(crd => `---\n${toYaml(crd.object)}`).join(''));
     server.kubectl(['wait', '--for=condition=Established', 'crd', ...all.map(crd => crd.name)]);
-    for (const name of namespaces) server.kubectl(['create', 'namespace', name]);
     // Served within a second of their being established.
     for (const { name } of all) await eventually(name, () => server.kubectl(['get', name]) !== undefined);
   }, 180_000);

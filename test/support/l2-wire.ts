@@ -355,7 +355,7 @@ function claimFlood(on: () => WireBench): void {
 
 function programs(on: () => WireBench): void {
   it('arping sees the MAC of the link, once for each question', () => {
-    const said = on().asker.run('arping', '-c', '2', '-W', '0.01', '-I', 'eth0', V4);
+    const said = on().asker.run('arping', '-c', '2', '-W', '0.5', '-I', 'eth0', V4);
     expect(said).toMatch(/2 packets transmitted, 2 packets received,\s+0% unanswered \(0 extra\)/);
     expect(said).toContain(`from ${on().mac}`);
   });
