@@ -20,6 +20,8 @@ const ANNOUNCE_AHEAD_MS = 50;
 /** How far the deadline of rows in mode `hold` is ahead, and how often it is put off. */
 const HOLD_MS = 300;
 const HOLD_ROLL_MS = 100;
+/** As often while the session is about to end and it is not known yet whether the links lead anywhere. */
+const HOLD_HASTE_MS = 20;
 const ASK_MS = 200;
 /** Without an answer for so long, an address that was given up is held again; one of several comes first. */
 const QUIET_MS = 500;
@@ -58,6 +60,9 @@ export class Answers {
   /** While the store is out of reach: by address. */
   #asking: Map<string, Asking> | undefined;
   #holdMs = 0;
+  #rolledMs = 0;
+  /** Not put off any further: the end of the session, until each link has carried something or is silent. */
+  #boundMs = Number.POSITIVE_INFINITY;
   #links: readonly OwnershipLink[] = [];
   #macs: ReadonlyMap<number, Mac> = new Map();
   readonly #wires = new Wires();
@@ -99,6 +104,7 @@ export class Answers {
   setLinks(links: readonly OwnershipLink[]): void {
     this.#links = links;
     this.#macs = new Map(links.map(({ index, mac }) => [index, mac]));
+    this.#wires.meet(links);
   }
 
   /** What is ours now. */
@@ -130,14 +136,17 @@ export class Answers {
   }
 
   /**
-   * The store is out of reach. `inTime`: the session has not run out yet, so nobody else can have taken anything;
-   * `isThere`: whether a node was there before that.
+   * The store is out of reach. `sessionMs`: when the session runs out. Before that nobody else can have taken anything,
+   * but after it somebody may, so what the links lead to has to be known by then, however late this process comes to
+   * ask. `isThere`: whether a node was there before that.
    */
-  hold(inTime: boolean, isThere: (node: string) => boolean, nowMs: number): void {
+  hold(sessionMs: number, isThere: (node: string) => boolean, nowMs: number): void {
+    const inTime = nowMs < sessionMs;
     this.#changed();
     this.#wires.begin(this.#links, isThere);
     this.#asking = new Map();
-    this.#holdMs = nowMs + HOLD_MS;
+    this.#boundMs = inTime ? sessionMs : Number.POSITIVE_INFINITY;
+    this.#putOff(nowMs);
     for (const [text, { fromMs, lease }] of this.#answers) {
       const quietUntilMs = inTime && nowMs >= fromMs ? FIRM : this.#quietUntil(lease, nowMs);
       this.#asking.set(text, { quietUntilMs, askMs: nowMs });
@@ -156,8 +165,10 @@ export class Answers {
   /** What the links have carried, while addresses are held. */
   wires(wires: readonly Wire[], note: (note: OwnershipNote) => void, nowMs: number): void {
     if (this.#asking === undefined) return;
-    const { ask, silent, back } = this.#wires.look(wires, this.#lapsed || nowMs >= this.#holdMs, nowMs);
+    const lapsed = this.#lapsed || nowMs >= this.#holdMs;
+    const { ask, silent, back, isKnown } = this.#wires.look(wires, lapsed, nowMs);
     this.#lapsed = false;
+    if (isKnown) this.#boundMs = Number.POSITIVE_INFINITY;
     for (const { link, neighbour } of ask) {
       const mac = this.#macs.get(link);
       if (mac !== undefined) this.#asked.push({ link, frame: question(mac, neighbour) });
@@ -234,7 +245,8 @@ export class Answers {
   }
 
   nextMs(nowMs: number): number {
-    let next = this.#asking === undefined ? Number.POSITIVE_INFINITY : this.#holdMs - HOLD_MS + HOLD_ROLL_MS;
+    const rollMs = this.#boundMs < this.#rolledMs + HOLD_MS ? HOLD_HASTE_MS : HOLD_ROLL_MS;
+    let next = this.#asking === undefined ? Number.POSITIVE_INFINITY : this.#rolledMs + rollMs;
     if (this.#asking !== undefined && this.#rowsUntilMs > nowMs) next = Math.min(next, this.#rowsUntilMs);
     for (const [text, { fromMs, schedule }] of this.#answers) {
       const asking = this.#asking?.get(text);
@@ -293,7 +305,12 @@ export class Answers {
         answer.schedule = Schedule.begin(nowMs);
       }
     }
-    this.#holdMs = nowMs + HOLD_MS;
+    this.#putOff(nowMs);
+  }
+
+  #putOff(nowMs: number): void {
+    this.#rolledMs = nowMs;
+    this.#holdMs = Math.min(nowMs + HOLD_MS, this.#boundMs);
   }
 
   #changed(): void {

@@ -328,7 +328,7 @@ export class AddressOwnership implements Claimant {
     if (this.#mayHold && this.#nowMs >= this.#holdAtMs) {
       const { deadlineMs } = this.#session;
       const present = this.#standing.present(this.#neighbours, deadlineMs - 2 * this.#times.sessionMs);
-      this.#answers.hold(this.#nowMs < deadlineMs, node => present.has(node), this.#nowMs);
+      this.#answers.hold(deadlineMs, node => present.has(node), this.#nowMs);
       this.#all = true;
     } else if (this.holding && this.#nowMs < this.#holdAtMs) {
       this.#answers.unhold(this.#nowMs);

@@ -5,8 +5,9 @@
  * its addresses are asked for first, and answered only if nobody else does (as RFC 5227 §2.1.1 probes before use).
  *
  * A link is never silent for want of traffic alone. Whoever is known to be there is asked as soon as nothing was heard
- * for a moment: the nodes that had a session when the store was lost, routers, and whoever spoke last. Where there is
- * no such node, nobody can have taken anything. In a network that is well each node hears the others ask.
+ * for a moment: the nodes that had a session when the store was lost, routers, and whoever spoke last. Where no other
+ * node had one, all are asked that ever were there: each may begin one unseen, and take what it likes. Where there
+ * never was another node, nobody can. In a network that is well each node hears the others ask.
  */
 import type { Wire } from './address-table.ts';
 import type { Neighbour, OwnershipLink } from './ownership-event.ts';
@@ -20,6 +21,8 @@ const GOES_MIN = 3;
 const LISTEN_MS = 250;
 /** Asked at once, in turn. */
 const ASKED_AT_ONCE = 3;
+/** Of nodes that were on a link, so many are remembered. */
+const MET_MAX = 4_096;
 
 interface LinkState {
   /** Who may be there; empty: the link is not judged. */
@@ -29,6 +32,8 @@ interface LinkState {
   askedMs: number;
   goes: number;
   turn: number;
+  /** Whether it has carried anything since the store was lost, or is silent. */
+  isKnown: boolean;
   /** Not answered on until then. -Infinity: it is answered on; Infinity: it is silent. */
   untilMs: number;
 }
@@ -40,15 +45,35 @@ interface Question {
 
 export class Wires {
   readonly #links = new Map<number, LinkState>();
+  /** Other nodes by link and name, the one that was there last at the end. */
+  readonly #met = new Map<number, Map<string, Neighbour>>();
+
+  /** A node whose session others ended no longer tells where it is, and may come back all the same. */
+  meet(links: readonly OwnershipLink[]): void {
+    for (const { index, neighbours = [] } of links) {
+      const met = this.#met.get(index) ?? new Map<string, Neighbour>();
+      this.#met.set(index, met);
+      for (const neighbour of neighbours) {
+        if (neighbour.node === '') continue;
+        met.delete(neighbour.node);
+        met.set(neighbour.node, neighbour);
+      }
+      for (const node of met.keys())
+        if (met.size > MET_MAX) met.delete(node);
+        else break;
+    }
+  }
 
   /** The store is out of reach. `isThere`: whether a node had a session then. */
   begin(links: readonly OwnershipLink[], isThere: (node: string) => boolean): void {
     this.#links.clear();
     for (const { index, neighbours = [] } of links) {
-      const nodes = neighbours.filter(({ node }) => node !== '' && isThere(node));
+      const met = [...(this.#met.get(index)?.values() ?? [])];
+      const there = met.filter(({ node }) => isThere(node));
+      const nodes = there.length > 0 ? there : met;
       const routers = neighbours.filter(({ node }) => node === '');
       const untilMs = Number.NEGATIVE_INFINITY;
-      this.#links.set(index, { nodes, routers, askedMs: 0, goes: 0, turn: 0, untilMs });
+      this.#links.set(index, { nodes, routers, askedMs: 0, goes: 0, turn: 0, isKnown: false, untilMs });
     }
   }
 
@@ -63,37 +88,50 @@ export class Wires {
 
   /**
    * Several times a second, with what the links carried: who is to be asked, and which links came or went. `lapsed`:
-   * this process stood still, and for all it knows nothing has been carried since.
+   * this process stood still, and for all it knows nothing has been carried since. `isKnown`: of each of them, whether
+   * it leads anywhere.
    */
   look(
     wires: readonly Wire[],
     lapsed: boolean,
     nowMs: number,
-  ): { readonly ask: readonly Question[]; readonly silent: readonly number[]; readonly back: readonly number[] } {
+  ): {
+    readonly ask: readonly Question[];
+    readonly silent: readonly number[];
+    readonly back: readonly number[];
+    readonly isKnown: boolean;
+  } {
     const ask: Question[] = [];
     const silent: number[] = [];
     const back: number[] = [];
+    let isKnown = true;
     for (const { link, heardMs, speaker } of wires) {
       const state = this.#links.get(link);
       if (state === undefined || state.nodes.length === 0) continue;
       if (state.goes > 0 && heardMs >= state.askedMs) {
         state.goes = 0;
+        state.isKnown = true;
         if (state.untilMs === Number.POSITIVE_INFINITY) {
           state.untilMs = nowMs + LISTEN_MS;
           back.push(link);
         }
       }
-      if (nowMs < heardMs + QUIET_MS) continue;
+      if (nowMs < heardMs + QUIET_MS) {
+        state.isKnown = true;
+        continue;
+      }
       const unheard = lapsed || (state.goes >= GOES_MIN && nowMs >= state.askedMs + SILENT_MS);
       if (unheard && state.untilMs !== Number.POSITIVE_INFINITY) {
         state.untilMs = Number.POSITIVE_INFINITY;
+        state.isKnown = true;
         silent.push(link);
       }
+      isKnown &&= state.isKnown;
       if (state.goes++ === 0) state.askedMs = nowMs;
       for (const neighbour of this.#next(state)) ask.push({ link, neighbour });
       if (speaker !== undefined) ask.push({ link, neighbour: speaker });
     }
-    return { ask, silent, back };
+    return { ask, silent, back, isKnown };
   }
 
   #next(state: LinkState): readonly Neighbour['address'][] {

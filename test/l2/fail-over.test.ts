@@ -153,6 +153,50 @@ describe('the store out of reach', () => {
     settled();
   });
 
+  /** Nothing it does is seen before so long ahead of the end of its session. */
+  const freezeUntilLate = (aheadMs: number) => owner.freeze((owner.ownership?.sessionMs ?? 0) - owner.bootMs - aheadMs);
+  const held = () => lan.places.filter(place => owner.mode(place) !== undefined).length;
+
+  it.each([
+    400, 250, 80, 10,
+  ])('for a node cut off from everybody that stood still until %i ms before its session ends: silent then', aheadMs => {
+    owner.segment = 1;
+    owner.storeUp = false;
+    freezeUntilLate(aheadMs);
+    while (!owner.ownership?.holding) lan.run(1);
+    expect(held()).toBeGreaterThan(0);
+    while (owner.bootMs < (owner.ownership?.sessionMs ?? 0)) lan.run(1);
+    expect(held()).toBe(0);
+    // The moment that somebody has taken over, it can be heard again.
+    while (lan.owners()[0] === '') lan.run(1);
+    owner.segment = 0;
+    lan.gap(10_000);
+    expect(lan.doubles).toBe(0);
+  });
+
+  it('for a node that ended the only other session, and then was cut off: it comes back silent', () => {
+    begin({ nodes: 2 });
+    owner.freeze(5_000);
+    lan.run(4_900);
+    const taker = lan.ownerOf(0);
+    expect(taker).not.toBe(owner);
+    taker.segment = 1;
+    taker.storeUp = false;
+    lan.run(10_000);
+    expect(lan.owners()).toEqual(before);
+    taker.segment = 0;
+    lan.gap(5_000);
+    expect(lan.doubles).toBe(0);
+  });
+
+  it.each([400, 250, 80])('for all, and a node stood still until %i ms before: answers on all the same', aheadMs => {
+    lan.world.storeUp = false;
+    freezeUntilLate(aheadMs);
+    while (!owner.ownership?.holding) lan.run(1);
+    expect(lan.gap(10_000)).toBe(0);
+    expect([lan.owners(), lan.doubles]).toEqual([before, 0]);
+  });
+
   it('the whole network gone for a minute and back: every address answered again within 4 s, none left silent', () => {
     lan.world.storeUp = false;
     for (const [i, node] of lan.world.nodes.entries()) node.segment = i + 1;

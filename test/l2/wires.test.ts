@@ -17,8 +17,14 @@ beforeEach(() => {
   wires = new Wires();
   wire = { link: 2, heardMs: 0, speaker: undefined };
   nowMs = 10_000;
-  wires.begin([{ ...link, neighbours: [...peers, router] }], () => true);
+  begin();
 });
+
+function begin(isThere = true, neighbours = [...peers, router]): void {
+  const links = [{ ...link, neighbours }];
+  wires.meet(links);
+  wires.begin(links, () => isThere);
+}
 
 /** Looks every 100 ms, as holding does. */
 function run(ms: number): { asked: IpAddress[]; silentMs: number | undefined; backMs: number | undefined } {
@@ -60,13 +66,37 @@ describe('a link that carries nothing', () => {
     expect(wires.untilMs(2)).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it('is not known to lead anywhere until it has carried something or is silent', () => {
+    const isKnown = () => wires.look([wire], false, nowMs).isKnown;
+    expect(isKnown()).toBe(false);
+    wire = { ...wire, heardMs: nowMs + 1 };
+    nowMs += 100;
+    expect(isKnown()).toBe(true);
+    begin();
+    expect(isKnown()).toBe(false);
+    expect(run(400).silentMs).toBeDefined();
+    expect(isKnown()).toBe(true);
+  });
+
   it('at once after this process stood still, for then it need not have heard what was said', () => {
     expect(wires.look([wire], true, nowMs).silent).toEqual([2]);
   });
 
-  it('never where no other node had a session, nobody having been there to take anything', () => {
-    wires.begin([{ ...link, neighbours: [...peers, router] }], () => false);
+  it('never where there never was another node that could take anything', () => {
+    wires = new Wires();
+    begin(true, [router]);
     expect(run(5_000)).toEqual({ asked: [], silentMs: undefined, backMs: undefined });
+  });
+
+  it('where no other node had a session, too: each may begin one that nobody here sees', () => {
+    begin(false);
+    expect(run(400).silentMs).toBe(10_300);
+  });
+
+  it('and where the others do not even tell where they are any more, since their sessions were ended', () => {
+    begin(false, [router]);
+    const { asked, silentMs } = run(400);
+    expect([new Set(asked.map(IpAddress.format)).size, silentMs]).toEqual([6, 10_300]);
   });
 
   it('never by a stall of the main thread alone: what was heard meanwhile was heard', () => {
