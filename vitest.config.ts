@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Two workers: the machines this runs on have two cores.
+// Three workers for the two cores of the machines this runs on: much of the suite waits for daemons.
 const report = process.env.TEST_REPORT;
 // The longer suites have a command of their own.
 const isLong = process.env.LONG !== undefined;
@@ -10,7 +10,7 @@ export default defineConfig({
     include: [isLong ? 'test/**/*.long.test.ts' : 'test/**/*.test.ts'],
     exclude: isLong ? [] : ['test/**/*.long.test.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // A report as JSON where somebody wants to count.

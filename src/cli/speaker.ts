@@ -1,6 +1,5 @@
 /** `herald speaker`: a bare BGP speaker from one file, in the foreground. */
 
-import { setFlagsFromString } from 'node:v8';
 import { Speaker } from '../bgp/speaker.ts';
 import { loadLibc } from '../linux/libc.ts';
 import { TcpTransport } from '../linux/tcp-transport.ts';
@@ -9,6 +8,7 @@ import { HttpServer } from '../runtime/http.ts';
 import { createLog, logLevels } from '../runtime/log.ts';
 import type { Log } from '../runtime/ports.ts';
 import { SpeakerDriver } from '../runtime/speaker-driver.ts';
+import { rehearseSessions } from '../runtime/speaker-rehearsal.ts';
 import { speakerRoutes } from '../runtime/speaker-routes.ts';
 import type { ShownSpeaker } from '../runtime/speaker-views.ts';
 import { CommandError, defineCommand } from './command.ts';
@@ -37,7 +37,6 @@ touched, and a file with faults leaves everything as it was.
     },
   },
   async run({ options, streams, signal }) {
-    keepHeapSmall();
     if (options.config === undefined) throw new CommandError('which file? name it with --config');
     const first = await loadSpeaker(options.config);
     if (first.loaded === undefined) throw new CommandError(first.faults.join('\nherald: '));
@@ -60,14 +59,6 @@ touched, and a file with faults leaves everything as it was.
     return 0;
   },
 });
-
-/**
- * A speaker's tables live outside V8's heap, and what messages leave behind dies at once: the young generation needs
- * no more than its first size, 1 MiB, where it would grow to 48.
- */
-function keepHeapSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
-}
 
 async function loadKernel(): Promise<TcpTransport> {
   return new TcpTransport(await loadLibc(), systemClock);
@@ -101,6 +92,7 @@ class Running {
     this.#driver = new SpeakerDriver({ speaker: this.speaker, transport, clock: systemClock, log });
     this.#driver.configure(file.config);
     this.#driver.announce(announcements);
+    void rehearseSessions(systemClock, () => this.#driver.isAlone);
   }
 
   shown(): ShownSpeaker {

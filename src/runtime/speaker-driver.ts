@@ -98,6 +98,11 @@ export class SpeakerDriver {
     return this.#turnEnds || this.#ready.size > 0 || [...this.#connections.values()].some(each => each.blocked);
   }
 
+  /** Nobody is connected. */
+  get isAlone(): boolean {
+    return this.#connections.size === 0;
+  }
+
   /** When every listener that can be had is had. */
   listening(): Promise<void> {
     return this.#listening;
