@@ -71,6 +71,8 @@ export class Cluster {
   async create(name: string): Promise<number> {
     const spec = {
       type: 'LoadBalancer',
+      // There are 2,768 of them by default.
+      allocateLoadBalancerNodePorts: false,
       ports: [{ name: 'http', port: 80, targetPort: 8080 }],
       selector: { app: name },
     };
