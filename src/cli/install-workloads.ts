@@ -146,10 +146,13 @@ function containerBasics(role: InstalledRole, settings: InstallSettings): RawObj
   };
 }
 
+/** A default that has to be said: left to the API server, a later `kubectl apply --server-side` is a conflict. */
+const podField = { apiVersion: 'v1' } as const;
+
 function environment(apiServer: string): readonly RawObject[] {
   const own = [
-    { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
-    { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
+    { name: 'NODE_NAME', valueFrom: { fieldRef: { ...podField, fieldPath: 'spec.nodeName' } } },
+    { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { ...podField, fieldPath: 'metadata.namespace' } } },
   ];
   const [, host, port] = /^\[?([^\]]*)\]?:([0-9]+)$/.exec(apiServer) ?? [];
   if (host === undefined || port === undefined) return own;
