@@ -18,9 +18,15 @@ export function addressFamily(family: Family): number {
   return family === 'ipv4' ? AF_INET : AF_INET6;
 }
 
-/** An int in the machine's own order, as most socket options want. */
+const ints = new Map<number, Uint8Array>();
+
+/** An int in the machine's own order, as most socket options want; for reading only. There are few. */
 export function int(value: number): Uint8Array {
-  return new Uint8Array(Int32Array.of(value).buffer);
+  const known = ints.get(value);
+  if (known !== undefined) return known;
+  const bytes = new Uint8Array(Int32Array.of(value).buffer);
+  ints.set(value, bytes);
+  return bytes;
 }
 
 /** sockaddr_in is 16 octets, sockaddr_in6 28. */

@@ -2,15 +2,15 @@
  * The listening sockets and the MD5 keys on them (RFC 2385), each as a whole set that is diffed: a socket that stays
  * keeps its queue, a key that stays is not written again. One socket a family; `::` never takes IPv4.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { ListenConfig } from '../bgp/config.ts';
-import type { ListenKey } from '../bgp/speaker-effect.ts';
+import type { Endpoint, ListenKey } from '../bgp/speaker-effect.ts';
 import { type Family, IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import type { Accept } from '../runtime/transport.ts';
 import type { Libc } from './libc.ts';
 import { openTcpSocket, setMd5Key } from './tcp-socket.ts';
-import { adoptAccepted, TcpStream } from './tcp-stream.ts';
+import { socketOf, TcpStream, takeAccepted } from './tcp-stream.ts';
 
 /** Connections the kernel completes for us while we are busy. */
 const BACKLOG = 4096;
@@ -73,24 +73,22 @@ export class TcpListeners {
       ttl: LISTEN_TTL,
       freeBind: true,
     });
-    const server = createServer({ pauseOnConnect: true });
-    server.on('connection', (socket: Socket) => this.#accepted(socket, accept));
+    const server = createServer();
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ fd, backlog: BACKLOG }, () => {
         server.off('error', reject);
-        // accept() may fail for want of descriptors; the kernel keeps the connection queued and Node asks again.
-        server.on('error', () => {});
+        takeAccepted(server, handle => this.#accepted(handle, localOf(config), accept));
         resolve({ family, server, fd, keys: new Map() });
       });
     });
   }
 
-  #accepted(accepted: Socket, accept: Accept): void {
+  #accepted(handle: object, local: Endpoint | undefined, accept: Accept): void {
     let stream: TcpStream | undefined;
-    const socket = adoptAccepted(accepted, () => stream);
+    const socket = socketOf(handle, () => stream);
     try {
-      stream = new TcpStream(socket, this.#libc);
+      stream = new TcpStream(socket, this.#libc, local);
     } catch {
       // Reset before we came to it.
       socket.on('error', () => {});
@@ -132,6 +130,11 @@ interface Bound extends ListenConfig {
 function perFamily(config: ListenConfig): Bound[] {
   if (config.address !== undefined) return [{ ...config, address: config.address }];
   return (['ipv4', 'ipv6'] as const).map(family => ({ ...config, address: IpAddress.of(family, 0n) }));
+}
+
+/** Where its connections end, when that is one place. */
+function localOf({ address, port }: Bound): Endpoint | undefined {
+  return address.value === 0n || port === 0 || IpAddress.isLinkLocal(address) ? undefined : { address, port };
 }
 
 function describeListen({ address, port, device }: Bound): string {

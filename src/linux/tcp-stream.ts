@@ -1,5 +1,5 @@
 /** One TCP connection on Node's event loop, read through a buffer that all connections share. */
-import { Socket } from 'node:net';
+import { type Server, Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import type { TransportConfig } from '../bgp/config.ts';
@@ -17,9 +17,12 @@ const FINISH_MS = 3000;
 /** Valid within one callback only, so one buffer does for all connections. */
 let shared: Buffer | undefined;
 
-/** What Node's Socket knows and does not say in its types; both uses are held by tests. */
+/** What Node's Socket and Server know and do not say in their types; both uses are held by tests. */
 interface Internals {
-  _handle: { readonly fd?: number } | null;
+  readonly _handle: {
+    readonly fd?: number;
+    onconnection?: (status: number, handle: object | undefined) => void;
+  } | null;
 }
 
 export class TcpStream implements Stream {
@@ -30,10 +33,11 @@ export class TcpStream implements Stream {
   readonly #libc: Libc;
   #handler: StreamHandler | undefined;
 
-  constructor(socket: Socket, libc: Libc) {
+  /** `local` where it is known. */
+  constructor(socket: Socket, libc: Libc, local?: Endpoint) {
     this.#socket = socket;
     this.#libc = libc;
-    this.local = endpoint(socket.localAddress, socket.localPort);
+    this.local = local ?? endpoint(socket.localAddress, socket.localPort);
     this.remote = endpoint(socket.remoteAddress, socket.remotePort);
     this.localAddresses = addressesBeside(this.local);
   }
@@ -113,13 +117,20 @@ export function sharedRead(stream: () => TcpStream | undefined) {
 }
 
 /**
- * A connection that a server accepted, as a Socket that reads into the shared buffer: Node gives accepted sockets
- * buffers of their own, so the handle moves to a new Socket.
+ * Has connections that a server accepts handed over before Node makes sockets of them: those would have a buffer each.
+ * Once the server listens.
  */
-export function adoptAccepted(accepted: Socket, stream: () => TcpStream | undefined): Socket {
-  const from = accepted as unknown as Internals;
-  const handle = from._handle;
-  from._handle = null;
+export function takeAccepted(server: Server, accepted: (handle: object) => void): void {
+  const { _handle: listening } = server as unknown as Internals;
+  if (listening === null) throw new Error('the server does not listen');
+  listening.onconnection = (status, handle) => {
+    // For want of descriptors: the kernel keeps the connection queued, and Node asks again.
+    if (status === 0 && handle !== undefined) accepted(handle);
+  };
+}
+
+/** The socket of such a connection, which reads into the shared buffer. */
+export function socketOf(handle: object, stream: () => TcpStream | undefined): Socket {
   const options = { handle, onread: sharedRead(stream), manualStart: true, allowHalfOpen: false };
   return new Socket(options as object);
 }

@@ -54,6 +54,11 @@ export class SpeakerDriver {
   readonly #attempts = new Map<AttemptId, () => void>();
   /** Those with something to send and a socket that takes it, in the order they came. */
   readonly #ready = new Set<Connection>();
+  /**
+   * Accepted in this turn, ready in the next one. Who calls has mostly said its OPEN by then: ours leaves together with
+   * the KEEPALIVE that takes theirs, in one segment.
+   */
+  readonly #greeting = new Set<Connection>();
   readonly #paused = new Set<Stream>();
   #buffer = new Uint8Array(PULL_OCTETS);
   #nextId = 1;
@@ -142,7 +147,8 @@ export class SpeakerDriver {
         return;
       case 'write': {
         const connection = this.#connections.get(effect.connection);
-        if (connection !== undefined && !connection.blocked) this.#ready.add(connection);
+        if (connection === undefined || connection.blocked || this.#greeting.has(connection)) return;
+        this.#ready.add(connection);
         return;
       }
       case 'close':
@@ -188,6 +194,7 @@ export class SpeakerDriver {
   #open(stream: Stream, attempt: AttemptId | undefined): StreamHandler {
     const connection: Connection = { id: this.#nextId++, stream, blocked: false };
     this.#connections.set(connection.id, connection);
+    if (attempt === undefined) this.#greeting.add(connection);
     const { local, remote, localAddresses } = stream;
     // The stream's owner attaches the handler when this returns: what the speaker asks for must not come sooner.
     queueMicrotask(() => {
@@ -215,6 +222,7 @@ export class SpeakerDriver {
     if (connection === undefined) return undefined;
     this.#connections.delete(id);
     this.#ready.delete(connection);
+    this.#greeting.delete(connection);
     this.#paused.delete(connection.stream);
     return connection;
   }
@@ -237,11 +245,19 @@ export class SpeakerDriver {
       this.#turnEnds = false;
       this.#readingSinceMs = 0;
       this.#send();
+      this.#greet();
       for (const stream of this.#paused) stream.resume();
       this.#paused.clear();
       this.#setTimer();
       this.#onTurn?.();
     });
+  }
+
+  #greet(): void {
+    if (this.#greeting.size === 0) return;
+    for (const connection of this.#greeting) this.#ready.add(connection);
+    this.#greeting.clear();
+    this.#endTurn();
   }
 
   /** Round after round, one pull a connection, until there is nothing to send or the slice is over. */

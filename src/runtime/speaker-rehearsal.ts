@@ -9,7 +9,8 @@ import { Policy } from '../bgp/policy.ts';
 import { Speaker } from '../bgp/speaker.ts';
 import type { SpeakerEvent } from '../bgp/speaker-effect.ts';
 import { IpAddress } from '../net/ip.ts';
-import type { Clock, Log } from './ports.ts';
+import { createLog } from './log.ts';
+import type { Clock } from './ports.ts';
 import { SpeakerDriver } from './speaker-driver.ts';
 import type { Accept, Stream, StreamHandler, Transport } from './transport.ts';
 
@@ -23,7 +24,8 @@ const ASN = 64_496;
 const local = { address: IpAddress.of('ipv4', 0xc000_0201n), port: 179 };
 const remoteOf = (i: number) => ({ address: IpAddress.of('ipv4', 0xc612_0000n + BigInt(i)), port: 50_000 });
 
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+/** The lines are made, and go nowhere. */
+const nowhere = { write() {} };
 
 /** Where the message says its type, and where an OPEN says its sender's identifier (RFC 4271 §4.1, §4.2). */
 const TYPE_AT = 18;
@@ -47,7 +49,8 @@ export async function rehearseSessions(clock: Clock, isAlone: () => boolean): Pr
   const onEvent = ({ kind }: SpeakerEvent) => {
     if (kind === 'up') up++;
   };
-  const driver = new SpeakerDriver({ speaker, transport, clock, log: silent, onEvent });
+  const log = createLog({ level: 'info', pretty: false, to: nowhere });
+  const driver = new SpeakerDriver({ speaker, transport, clock, log, onEvent });
   const peers = Array.from({ length: SESSIONS }, (_, i) => peerConfig(i));
   driver.configure({ asn: ASN, routerId: Number(local.address.value), listen: [{ port: local.port }], peers });
   await driver.listening();
