@@ -58,6 +58,7 @@ export class Running {
   readonly #folder = mkdtempSync(join(tmpdir(), 'herald-bench-'));
   readonly #child: ChildProcess;
   readonly #ready: string;
+  readonly #atExit = () => void this.#child.kill('SIGKILL');
   readonly #startMs = performance.now();
   readyMs = Number.NaN;
 
@@ -70,7 +71,7 @@ export class Running {
       env: { ...process.env, ...program.env?.(kubeconfig) },
     });
     closeSync(log);
-    process.once('exit', () => this.#child.kill('SIGKILL'));
+    process.once('exit', this.#atExit);
   }
 
   async ready(): Promise<void> {
@@ -99,6 +100,7 @@ export class Running {
     const ended = new Promise(resolve => this.#child.once('exit', resolve));
     this.#child.kill('SIGTERM');
     if (this.#child.exitCode === null && this.#child.signalCode === null) await ended;
+    process.off('exit', this.#atExit);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

@@ -85,18 +85,18 @@ const underWay = new Map<string, number>();
 
 async function lane(child: ChildProcess): Promise<void> {
   let kind = '';
+  const ended = once(child, 'exit');
+  const cutShort = ended.then((): [LaneResult] => [{ rounds: [], failure: 'the lab ended' }]);
   for (let job = take(kind); job !== undefined; job = take(kind)) {
     kind = labKind(job);
     const name = `${job.datapath} ${job.fault}`;
     underWay.set(name, (underWay.get(name) ?? 0) + 1);
     child.send(job);
-    const ended = once(child, 'exit').then((): [LaneResult] => [{ rounds: [], failure: 'the lab ended' }]);
-    const [result] = await Promise.race([once(child, 'message') as Promise<[LaneResult]>, ended]);
+    const [result] = await Promise.race([once(child, 'message') as Promise<[LaneResult]>, cutShort]);
     underWay.set(name, (underWay.get(name) ?? 1) - 1);
     record(job, result);
     if (!child.connected) return;
   }
-  const ended = once(child, 'exit');
   child.disconnect();
   await ended;
 }
