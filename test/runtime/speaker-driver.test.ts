@@ -19,6 +19,8 @@ class End implements Stream {
   other: End | undefined;
   handler: StreamHandler | undefined;
   #waiting: Uint8Array | undefined;
+  /** Octets, a number a write. */
+  readonly written: number[] = [];
 
   constructor(local: string, remote: string, room: number) {
     this.local = { address: ip(local), port: 179 };
@@ -28,6 +30,7 @@ class End implements Stream {
 
   write(bytes: Uint8Array): boolean {
     if (this.#waiting !== undefined) throw new Error('written to before it drained');
+    this.written.push(bytes.length);
     const now = bytes.slice(0, this.#room);
     setImmediate(() => this.other?.handler?.data(now));
     if (now.length === bytes.length) return true;
@@ -70,8 +73,8 @@ function pair(room: number) {
           handler.failed('connection refused');
           return;
         }
-        far.handler = accept(far);
         near.handler = handler.connected(near);
+        far.handler = accept(far);
       });
       return () => {};
     },
@@ -121,6 +124,16 @@ describe('SpeakerDriver', () => {
       await until(`${count} routes`, () => routes() === count);
     }
     expect(b.speaker.peers(0)[0]?.state).toBe('established');
+  });
+
+  it('reads what a caller has said before it answers: OPEN and KEEPALIVE leave together', async () => {
+    const { a, clock, ends } = pair(4096);
+    await clock.advance(10_000);
+    await until('the session is up', () => a.speaker.peers(0)[0]?.state === 'established');
+    const [near, far] = ends;
+    // Both are configured alike, so their OPENs are of one length; a KEEPALIVE has 19 octets (RFC 4271 §4.4).
+    const [open = 0] = near?.written ?? [];
+    expect(far?.written[0]).toBe(open + 19);
   });
 
   it('after a stall reads what was said meanwhile before it looks at hold times', async () => {
