@@ -101,7 +101,7 @@ const objects: { readonly [R in Role]: readonly OwnObjects[] } = {
     { kind: 'Lease', verbs: ['create'] },
     { kind: 'Lease', verbs: ['get', 'list', 'watch', 'update'], names: ['herald-operator', 'herald-mesh'] },
   ],
-  agent: [{ kind: 'Lease', verbs: ['create', 'update', 'delete'] }],
+  agent: [{ kind: 'Lease', verbs: ['get', 'create', 'update', 'delete'] }],
 };
 interface OwnObjects {
   readonly kind: KindName;

@@ -336,3 +336,9 @@ function question(mac: Mac, address: IpAddress): Uint8Array {
 function announcement(mac: Mac, address: IpAddress): readonly Uint8Array[] {
   return address.family === 'ipv4' ? gratuitousArp(mac, address) : [unsolicitedAdvertisement(mac, address)];
 }
+
+export function sameRows(a: readonly OwnedRow[], b: readonly OwnedRow[]): boolean {
+  const same = (row: OwnedRow, other: OwnedRow | undefined) =>
+    row.link === other?.link && row.mode === other.mode && row.address === other.address;
+  return a === b || (a.length === b.length && a.every((row, i) => same(row, b[i])));
+}

@@ -111,6 +111,16 @@ export class LeaseView {
     return write;
   }
 
+  /** What the store itself has: when that is what a write in doubt said, it was taken, and this is its result. */
+  found(lease: SeenLease, nowMs: number): Write | undefined {
+    for (const write of this.doubts(lease.name)) {
+      if (write.content === undefined || !says(lease, write.content)) continue;
+      this.#writes.set(write.request, write);
+      return this.written(write.request, lease.resourceVersion, nowMs);
+    }
+    return undefined;
+  }
+
   /** Whether a result is awaited that was asked for after `sinceMs`. */
   isAwaited(name: string, sinceMs: number): boolean {
     for (const write of this.doubts(name)) if (write.sentMs > sinceMs && this.#writes.has(write.request)) return true;
@@ -166,3 +176,10 @@ export class LeaseView {
 }
 
 const none: ReadonlySet<Write> = new Set();
+
+/** No two writes say the same: each has the mark of its process, and its number there. */
+function says({ holder, annotations }: SeenLease, content: LeaseContent): boolean {
+  return (
+    holder === content.holder && Object.entries(content.annotations).every(([key, text]) => annotations[key] === text)
+  );
+}

@@ -27,6 +27,7 @@ export class OwnSession {
   #deadlineMs = 0;
   #dueMs = Number.NEGATIVE_INFINITY;
   #sentMs = Number.NEGATIVE_INFINITY;
+  #askMs = Number.NEGATIVE_INFINITY;
   #begun = 0;
   #beat = 0;
 
@@ -61,7 +62,8 @@ export class OwnSession {
 
   /** When `due` has something, unless something happens. */
   nextMs(view: LeaseView, nowMs: number): number {
-    if (this.#phase === 'gone' || view.get(this.name).outdated) return Number.POSITIVE_INFINITY;
+    if (this.#phase === 'gone') return Number.POSITIVE_INFINITY;
+    if (view.get(this.name).outdated) return this.#isInDoubt(view) ? this.#askMs : Number.POSITIVE_INFINITY;
     const { renewMs } = this.#times;
     return view.isAwaited(this.name, nowMs - renewMs) ? this.#sentMs + renewMs : this.#dueMs;
   }
@@ -138,6 +140,16 @@ export class OwnSession {
     return { content: Session.write(session, ++this.#beat, this.#told), base: version, capMs };
   }
 
+  /**
+   * Whether the store is to be asked what it has: it may have taken a renewal that nobody heard of, and a view that is
+   * slow to show it must not cost the session.
+   */
+  asks(view: LeaseView, nowMs: number): boolean {
+    if (this.#phase === 'gone' || nowMs < this.#askMs || !this.#isInDoubt(view)) return false;
+    this.#askMs = nowMs + this.#times.renewMs;
+    return true;
+  }
+
   /** The store took a renewal of this process. Whether the process has thereby left. */
   written(write: Write, nowMs: number): boolean {
     const { content } = write;
@@ -163,6 +175,10 @@ export class OwnSession {
   /** The view moved on, and a write that was in conflict can be tried again. */
   retry(): void {
     this.#dueMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #isInDoubt(view: LeaseView): boolean {
+    return view.get(this.name).outdated && view.doubts(this.name).size > 0;
   }
 
   get #durationMs(): number {

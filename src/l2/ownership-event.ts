@@ -71,6 +71,8 @@ export type OwnershipEvent =
   | { readonly kind: 'conflict'; readonly request: number }
   /** The store is out of reach, or refuses; the write may have been done all the same. */
   | { readonly kind: 'failed'; readonly request: number }
+  /** What the store itself has, which the view may not show yet; asked for by `read`. */
+  | { readonly kind: 'found'; readonly lease: SeenLease }
   | { readonly kind: 'heard'; readonly heard: Heard }
   /** Leave for good: fall silent, let go of everything. Answered with `left`. */
   | { readonly kind: 'leave' }
@@ -96,6 +98,8 @@ export type OwnershipEffect =
       readonly resourceVersion: string | undefined;
     }
   | { readonly kind: 'remove'; readonly request: number; readonly name: string; readonly resourceVersion: string }
+  /** Answered with `found`, or not at all. */
+  | { readonly kind: 'read'; readonly name: string }
   | { readonly kind: 'note'; readonly note: OwnershipNote }
   /** Nothing more will come; the process may end. `clean`: the store knows. */
   | { readonly kind: 'left'; readonly clean: boolean };

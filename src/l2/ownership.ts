@@ -35,11 +35,11 @@
  */
 
 import type { OwnedRow } from './address-table.ts';
-import { Answers, type Frame } from './answers.ts';
+import { Answers, type Frame, sameRows } from './answers.ts';
 import { type Claimant, GroupClaims } from './group-claims.ts';
-import { Session } from './lease-record.ts';
+import { type LeaseContent, Session } from './lease-record.ts';
 import { LeaseStanding } from './lease-standing.ts';
-import { LeaseView } from './lease-view.ts';
+import { LeaseView, type Write } from './lease-view.ts';
 import { OwnSession, type SessionPut } from './own-session.ts';
 import type {
   Neighbour,
@@ -142,17 +142,12 @@ export class AddressOwnership implements Claimant {
   // What the claims want.
 
   put(name: string, { content, base }: SessionPut): void {
-    const request = ++this.#request;
-    this.#view.sent({ request, name, base, content, sentMs: this.#nowMs });
+    const request = this.#sent(name, base, content);
     this.#puts.push({ kind: 'put', request, lease: content, resourceVersion: base });
-    this.#wake(this.#nowMs + this.#times.renewMs);
   }
 
   remove(name: string, version: string): void {
-    const request = ++this.#request;
-    this.#view.sent({ request, name, base: version, content: undefined, sentMs: this.#nowMs });
-    this.#puts.push({ kind: 'remove', request, name, resourceVersion: version });
-    this.#wake(this.#nowMs + this.#times.renewMs);
+    this.#puts.push({ kind: 'remove', request: this.#sent(name, version, undefined), name, resourceVersion: version });
   }
 
   note(note: OwnershipNote): void {
@@ -160,12 +155,15 @@ export class AddressOwnership implements Claimant {
   }
 
   wake(atMs: number): void {
-    this.#wake(atMs);
-  }
-
-  #wake(atMs: number): void {
     const name = this.#considering;
     if (name !== '') this.#wakes.set(name, Math.min(this.#wakes.get(name) ?? atMs, atMs));
+  }
+
+  #sent(name: string, base: string | undefined, content: LeaseContent | undefined): number {
+    const request = ++this.#request;
+    this.#view.sent({ request, name, base, content, sentMs: this.#nowMs });
+    this.wake(this.#nowMs + this.#times.renewMs);
+    return request;
   }
 
   // Events.
@@ -198,6 +196,9 @@ export class AddressOwnership implements Claimant {
       case 'conflict':
       case 'failed':
         this.#result(event);
+        return;
+      case 'found':
+        this.#ended('written', this.#view.found(event.lease, this.#nowMs));
         return;
       case 'heard':
         this.#answers.heard(event.heard, this.#nowMs);
@@ -251,13 +252,17 @@ export class AddressOwnership implements Claimant {
         : event.kind === 'conflict'
           ? this.#view.conflict(request)
           : this.#view.failed(request);
+    this.#ended(event.kind, write);
+  }
+
+  #ended(how: OwnershipEvent['kind'], write: Write | undefined): void {
     if (write === undefined) return;
     this.#see(new Set([write.name]));
     if (write.name !== this.#session.name) return;
-    if (event.kind === 'failed') {
+    if (how === 'failed') {
       this.#session.failed(this.#nowMs);
       this.#trouble();
-    } else if (event.kind === 'conflict') this.#session.retry();
+    } else if (how === 'conflict') this.#session.retry();
     else {
       const restarting = this.#session.phase === 'restarting';
       const left = this.#session.written(write, this.#nowMs);
@@ -302,6 +307,7 @@ export class AddressOwnership implements Claimant {
     if (!this.#hasView || this.#left) return;
     const doubtful = this.#view.doubts(this.#session.name).size > 0;
     const begun = this.#session.id;
+    if (this.#session.asks(this.#view, this.#nowMs)) this.#puts.push({ kind: 'read', name: this.#session.name });
     const due = this.#session.due(this.#view, this.#nowMs);
     if (due === undefined) return;
     // The renewal before has had no answer for as long as one may take.
@@ -391,10 +397,4 @@ export class AddressOwnership implements Claimant {
     this.#deadlines = deadlines;
     effects.push({ kind: 'deadlines', deadlines });
   }
-}
-
-function sameRows(a: readonly OwnedRow[], b: readonly OwnedRow[]): boolean {
-  const same = (row: OwnedRow, other: OwnedRow | undefined) =>
-    row.link === other?.link && row.mode === other.mode && row.address === other.address;
-  return a === b || (a.length === b.length && a.every((row, i) => same(row, b[i])));
 }

@@ -4,6 +4,7 @@
  * session is sent the moment it is due, whatever other writes are under way.
  */
 import type { Lease } from '../api/lease.ts';
+import { parseObject } from '../api/parse.ts';
 import type { Snapshot } from '../api/snapshot.ts';
 import { L2Lease } from '../control/l2-leases.ts';
 import type { OwnedRow } from '../l2/address-table.ts';
@@ -126,6 +127,9 @@ export class L2Driver {
       case 'remove':
         void this.#remove(effect);
         break;
+      case 'read':
+        void this.#read(effect.name);
+        break;
       case 'note':
         noted(effect.note);
         break;
@@ -148,6 +152,19 @@ export class L2Driver {
       await store.remove({ kind: 'Lease', namespace, name }, resourceVersion);
       return '';
     });
+  }
+
+  /** Nobody waits for it: it is asked again for as long as it matters. */
+  async #read(name: string): Promise<void> {
+    const { store, namespace, log } = this.#options;
+    try {
+      const raw = await store.read({ kind: 'Lease', namespace, name });
+      const parsed = raw && parseObject(raw);
+      if (parsed?.outcome !== 'known' || parsed.object.kind !== 'Lease') return;
+      this.step({ kind: 'found', lease: L2Lease.seen(parsed.object) });
+    } catch (error) {
+      log.debug('lease not read', { name, error: error instanceof Error ? error.message : String(error) });
+    }
   }
 
   async #result(request: number, write: () => Promise<string>): Promise<void> {

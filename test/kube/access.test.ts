@@ -29,6 +29,8 @@ describe('an agent', () => {
       'leases herald',
       'events',
     ]);
+    const verbs = writes.find(({ resource }) => resource === 'leases')?.verbs;
+    expect(verbs).toEqual(['create', 'delete', 'get', 'list', 'update', 'watch']);
   });
 });
 

@@ -118,6 +118,28 @@ describe('the store out of reach', () => {
     expect([lan.owners(), lan.doubles]).toEqual([before, 0]);
   });
 
+  it('for all, and a renewal was taken that nobody heard of: the owner need not see it to renew', () => {
+    // The store takes it, and is gone before it can say so.
+    const { world } = lan;
+    const put = world.store.put.bind(world.store);
+    world.store.put = (lease, base) => {
+      if (lease.name.endsWith(owner.name)) world.storeUp = false;
+      return put(lease, base);
+    };
+    while (world.storeUp) lan.run(1);
+    world.store.put = put;
+    lan.run(8_000);
+    world.storeUp = true;
+    owner.watchUp = false;
+    world.spread();
+    // Others see at once what there is, and it long after they would count it as gone.
+    expect(lan.gap(10_000)).toBe(0);
+    owner.watchUp = true;
+    owner.viewSoon();
+    expect(lan.gap(5_000)).toBe(0);
+    expect([lan.owners(), lan.doubles]).toEqual([before, 0]);
+  });
+
   it('E19: with --l2-store-loss silent everybody falls silent by its own clock, and is back when the store is', () => {
     begin({ storeLoss: 'silent' });
     lan.world.storeUp = false;

@@ -1,6 +1,7 @@
 /** A few nodes in fair weather, and one thing that happens to them: for tests of how long it takes. */
 import type { L2Group } from '../../src/l2/ownership-event.ts';
-import { LINK, type Place, placeOf, SimNode, World } from '../sim/l2-world.ts';
+import { type Place, placeOf } from '../sim/l2-places.ts';
+import { LINK, SimNode, World } from '../sim/l2-world.ts';
 import { Random } from '../sim/random.ts';
 
 export interface LanOptions {

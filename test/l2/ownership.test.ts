@@ -4,8 +4,8 @@ import type { LeaseContent, SeenLease } from '../../src/l2/lease-record.ts';
 import { AddressOwnership } from '../../src/l2/ownership.ts';
 import type { L2Group, OwnershipConfig, OwnershipEffect, OwnershipEvent } from '../../src/l2/ownership-event.ts';
 import { rendezvousOrder } from '../../src/l2/rendezvous.ts';
+import { placeOf } from '../sim/l2-places.ts';
 import { SimStore } from '../sim/l2-store.ts';
-import { placeOf } from '../sim/l2-world.ts';
 import { Lan, leaseOf } from './lan.ts';
 
 const config: OwnershipConfig = {

@@ -267,6 +267,18 @@ describe('two nodes', () => {
     expect(world.who(a)).toEqual([other.name]);
   });
 
+  it('E19: a renewal that the store took and nobody heard of: the owner asks, and need not be shown it', async () => {
+    const { owner, other } = parts();
+    owner.store.watching = false;
+    owner.store.mute = true;
+    await world.run(1500);
+    owner.store.mute = false;
+    await world.run(8000);
+    expect([owner.answers(), other.answers()]).toEqual([[`${a} 2`], []]);
+    expect(owner.target.shown?.ownership.holding).toBe(false);
+    expect(world.lease(leaseOf('web'))?.spec.holderIdentity).toBe(owner.name);
+  });
+
   it('E21, #48626: owned and not programmed is noticed within one renewal, let go, and said', async () => {
     const { owner, other } = parts();
     owner.responder.lost.add(a);

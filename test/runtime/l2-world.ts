@@ -39,14 +39,18 @@ export class MemoryObjects {
     return version;
   }
 
-  delete({ kind, namespace, name }: ObjectRef): void {
-    this.#raw.delete(`${kind} ${namespace}/${name}`);
-    this.#builder.delete(kind as never, namespace, name);
+  delete(ref: ObjectRef): void {
+    this.#raw.delete(nameOf(ref));
+    this.#builder.delete(ref.kind as never, ref.namespace, ref.name);
     this.#publish();
   }
 
-  version({ kind, namespace, name }: ObjectRef): string | undefined {
-    return this.#raw.get(`${kind} ${namespace}/${name}`)?.version;
+  version(ref: ObjectRef): string | undefined {
+    return this.#raw.get(nameOf(ref))?.version;
+  }
+
+  read(ref: ObjectRef): RawObject | undefined {
+    return this.#raw.get(nameOf(ref))?.raw;
   }
 
   subscribe(wake: () => void): () => void {
@@ -61,12 +65,20 @@ export class MemoryObjects {
 }
 
 function keyOf({ kind, metadata }: { kind: string; metadata: { namespace: string; name: string } }): string {
-  return `${kind} ${metadata.namespace}/${metadata.name}`;
+  return nameOf({ kind, ...metadata });
+}
+
+function nameOf({ kind, namespace, name }: ObjectRef): string {
+  return `${kind} ${namespace}/${name}`;
 }
 
 class MemoryStore implements Store {
   readonly #objects: MemoryObjects;
   reachable = true;
+  /** Is told of changes. */
+  watching = true;
+  /** Takes what is written, and is never heard to have done so. */
+  mute = false;
 
   constructor(objects: MemoryObjects) {
     this.#objects = objects;
@@ -79,15 +91,16 @@ class MemoryStore implements Store {
   }
 
   subscribe(wake: () => void): () => void {
-    return this.#objects.subscribe(() => this.reachable && wake());
+    return this.#objects.subscribe(() => this.reachable && this.watching && wake());
   }
 
   async applyStatus(): Promise<boolean> {
     return false;
   }
 
-  async read(): Promise<RawObject | undefined> {
-    return undefined;
+  async read(ref: ObjectRef): Promise<RawObject | undefined> {
+    this.#demand();
+    return this.#objects.read(ref);
   }
 
   async put(raw: RawObject, resourceVersion: string | undefined): Promise<string> {
@@ -95,7 +108,9 @@ class MemoryStore implements Store {
     const { name = '', namespace = '' } = raw.metadata as { name?: string; namespace?: string };
     const there = this.#objects.version({ kind: String(raw.kind), namespace, name });
     if (there !== resourceVersion) throw new ConflictError(`${name} is at ${there}`);
-    return this.#objects.put(raw);
+    const version = this.#objects.put(raw);
+    if (this.mute) throw new Error('no answer');
+    return version;
   }
 
   async remove(ref: ObjectRef, resourceVersion: string): Promise<void> {

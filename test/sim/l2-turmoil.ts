@@ -1,6 +1,7 @@
 /** Five nodes, two hundred addresses and a bad day: what happens, and what must never be. */
 import type { L2Group } from '../../src/l2/ownership-event.ts';
-import { LINK, type Place, placeOf, SimNode, World } from './l2-world.ts';
+import { type Place, placeOf } from './l2-places.ts';
+import { LINK, SimNode, World } from './l2-world.ts';
 import { Random } from './random.ts';
 
 const NODES = 5;

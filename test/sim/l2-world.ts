@@ -19,18 +19,11 @@ import { IpAddress } from '../../src/net/ip.ts';
 import { Mac } from '../../src/net/mac.ts';
 import { Agenda } from './agenda.ts';
 import { hostReply, isQuestion } from './l2-frames.ts';
+import type { Place } from './l2-places.ts';
 import { SimStore } from './l2-store.ts';
 import type { Random } from './random.ts';
 
 export const LINK = 2;
-
-/** An address in the forms that checking it takes. */
-export interface Place {
-  readonly address: IpAddress;
-  readonly text: string;
-  readonly family: IpAddress['family'];
-  readonly bytes: Uint8Array;
-}
 
 export interface Weather {
   /** Of requests to the store. */
@@ -339,6 +332,9 @@ export class SimNode {
       case 'remove':
         this.#request(effect);
         break;
+      case 'read':
+        this.#read(effect.name);
+        break;
       case 'note':
         this.notes.push(effect.note);
         break;
@@ -383,18 +379,20 @@ export class SimNode {
     });
   }
 
+  #read(name: string): void {
+    const { world } = this;
+    const process = this.#process;
+    const lost = !this.reaches || world.random.chance(world.weather.storeLoss);
+    const lease = lost ? undefined : world.store.leases.get(name);
+    if (lease === undefined) return;
+    world.agenda.at(world.nowMs + world.delay(0.5, 6), () => {
+      if (process === this.#process) this.tell({ kind: 'found', lease });
+    });
+  }
+
   #commit(effect: OwnershipEffect & { kind: 'put' | 'remove' }): string | undefined {
     const { store } = this.world;
     if (effect.kind === 'put') return store.put(effect.lease, effect.resourceVersion);
     return store.remove(effect.name, effect.resourceVersion) ? '' : undefined;
   }
-}
-
-/** 10.0.0.0/16 for even numbers, 2001:db8::/96 for odd ones. */
-export function placeOf(number: number): Place {
-  const address =
-    number % 2 === 0
-      ? IpAddress.of('ipv4', 0x0a00_0001n + BigInt(number))
-      : IpAddress.of('ipv6', (0x2001_0db8n << 96n) | BigInt(number + 1));
-  return { address, text: IpAddress.format(address), family: address.family, bytes: IpAddress.toBytes(address) };
 }
