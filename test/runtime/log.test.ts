@@ -1,5 +1,5 @@
 /** Logs: one line an event, secrets never. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../src/runtime/log.ts';
 
 function written(pretty: boolean) {
@@ -20,6 +20,17 @@ describe('the log', () => {
       service: 'default/web',
       address: '192.0.2.1',
     });
+  });
+
+  it.each([
+    0, 7, 42, 999, 1000, 59_999, 86_399_001,
+  ])('says when it was, to the millisecond: %i ms after midnight', ms => {
+    const atMs = Date.UTC(2026, 1, 28) + ms;
+    const now = vi.spyOn(Date, 'now').mockReturnValue(atMs);
+    const { lines, log } = written(false);
+    log.info('address allocated');
+    now.mockRestore();
+    expect(JSON.parse(lines[0] ?? '').time).toBe(new Date(atMs).toISOString());
   });
 
   it('is short on a terminal, and a value with blanks is quoted', () => {
