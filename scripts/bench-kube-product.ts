@@ -1,6 +1,6 @@
 /** What is measured on Kubernetes: how it is installed and configured, which programs it is, what they cost. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -118,8 +118,45 @@ export class Running {
 
 /** Seconds of user and system time. */
 export function cpuOf(pid: string | number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return timesOf(pid).own;
+}
+
+/** Seconds of CPU of this process and of all it has started, those that have ended too. */
+export function ourCpu(): number {
+  const living = readdirSync('/proc').filter(name => /^\d+$/.test(name));
+  const children = Map.groupBy(
+    living.flatMap(pid => timesIfThere(pid)),
+    each => each.parent,
+  );
+  const sum = (pid: number): number =>
+    (children.get(pid) ?? []).reduce((total, child) => total + child.own + child.ended + sum(child.pid), 0);
+  const { own, ended } = timesOf(process.pid);
+  return own + ended + sum(process.pid);
+}
+
+interface Times {
+  readonly pid: number;
+  readonly parent: number;
+  /** Seconds: its own, and of children that have ended. */
+  readonly own: number;
+  readonly ended: number;
+}
+
+/** proc(5), /proc/pid/stat. Throws when there is no such process. */
+function timesOf(pid: string | number): Times {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text
+    .replace(/^.*\) /s, '')
+    .split(' ')
+    .map(Number);
+  const seconds = (first: number) => ((fields[first] ?? 0) + (fields[first + 1] ?? 0)) / 100;
+  return { pid: Number(pid), parent: fields[1] ?? 0, own: seconds(11), ended: seconds(13) };
+}
+
+function timesIfThere(pid: string): readonly Times[] {
+  try {
+    return [timesOf(pid)];
+  } catch {
+    return [];
+  }
 }

@@ -9,16 +9,15 @@
  *   none                      2,000 created with nobody there: what the API server takes by itself
  *
  * The beginning of a name stands for all that begin so: `latency`.
- * Every line ends with the machine's load, and with how much of its time the host gave to others.
+ * Every line ends with how much of the machine other processes took meanwhile, and how much the host gave to others.
  */
 import { readFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Cluster } from './bench-kube-cluster.ts';
 import { herald } from './bench-kube-herald.ts';
 import { metallb } from './bench-kube-metallb.ts';
-import type { Product, Running } from './bench-kube-product.ts';
+import { ourCpu, type Product, type Running } from './bench-kube-product.ts';
 
 const workers = 8;
 const latencyRounds = 100;
@@ -198,18 +197,31 @@ function summary(rounds: readonly (readonly number[])[]): string {
 
 let before = machine();
 
-/** Jiffies of the machine: taken by the host for others, and all. proc(5), /proc/stat. */
-function machine(): { readonly stolen: number; readonly all: number } {
-  const fields = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]?.split(/\s+/).slice(1, 9).map(Number) ?? [];
-  return { stolen: fields[7] ?? 0, all: fields.reduce((sum, each) => sum + each, 0) };
+/** Seconds of all processors so far. proc(5), /proc/stat. */
+function machine(): { readonly all: number; readonly busy: number; readonly stolen: number; readonly ours: number } {
+  const text = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? '';
+  const times = text
+    .split(/\s+/)
+    .slice(1, 9)
+    .map(jiffies => Number(jiffies) / 100);
+  const [idle = 0, waiting = 0, , , stolen = 0] = times.slice(3);
+  const all = times.reduce((sum, each) => sum + each, 0);
+  return { all, busy: all - idle - waiting - stolen, stolen, ours: ourCpu() };
 }
 
-/** `stolen`: since the line before this one. */
+/** Of the time until the last line that was not printed along with another. */
+let shares = '';
+
 function line(what: string, said: string): void {
   const now = machine();
-  const stolen = ((now.stolen - before.stolen) / Math.max(1, now.all - before.all)) * 100;
-  if (now.all - before.all > 100) before = now;
-  console.log(`${what.padEnd(44)} ${said}  [load ${loadavg()[0]?.toFixed(1)}, stolen ${stolen.toFixed(0)}%]`);
+  const all = now.all - before.all;
+  if (shares === '' || all > 1) {
+    const percent = (seconds: number) => `${Math.max(0, (seconds / all) * 100).toFixed(0)}%`;
+    const others = now.busy - before.busy - (now.ours - before.ours);
+    shares = `others ${percent(others)}, stolen ${percent(now.stolen - before.stolen)}`;
+    before = now;
+  }
+  console.log(`${what.padEnd(44)} ${said}  [${shares}]`);
 }
 
 const { values: options, positionals: chosen } = parseArgs({
