@@ -22,7 +22,7 @@ export const routerAddress = '10.77.0.200';
 const ahead = ['nice', '-n', '-15'];
 /** Enough that a machine which stands still for seconds ends no session: that is no fault of those under test. */
 const holdSeconds = 60;
-const leaseSeconds = 6;
+export const leaseSeconds = 6;
 const probeEveryMs = 10;
 /** What was asked this lately may yet be answered. */
 const answerMaxMs = 20;
