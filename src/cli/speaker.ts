@@ -2,13 +2,14 @@
 
 import { Speaker } from '../bgp/speaker.ts';
 import { loadLibc } from '../linux/libc.ts';
+import { connectPair } from '../linux/stream-pair.ts';
 import { TcpTransport } from '../linux/tcp-transport.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { HttpServer } from '../runtime/http.ts';
 import { createLog, logLevels } from '../runtime/log.ts';
 import type { Log } from '../runtime/ports.ts';
 import { SpeakerDriver } from '../runtime/speaker-driver.ts';
-import { rehearseSessions } from '../runtime/speaker-rehearsal.ts';
+import { type ConnectPair, rehearseSessions } from '../runtime/speaker-rehearsal.ts';
 import { speakerRoutes } from '../runtime/speaker-routes.ts';
 import type { ShownSpeaker } from '../runtime/speaker-views.ts';
 import { CommandError, defineCommand } from './command.ts';
@@ -64,6 +65,17 @@ async function loadKernel(): Promise<TcpTransport> {
   return new TcpTransport(await loadLibc(), systemClock);
 }
 
+/** What goes wrong with it is no fault of what it prepares for. */
+async function rehearse(isAlone: () => boolean, log: Log): Promise<void> {
+  try {
+    const libc = await loadLibc();
+    const connect: ConnectPair = (ends, near, far) => connectPair(libc, ends, near, far);
+    await rehearseSessions(systemClock, connect, isAlone);
+  } catch (error) {
+    log.debug('no rehearsal', { error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
 class Running {
   readonly speaker: Speaker;
   file: LoadedSpeaker['file'];
@@ -92,7 +104,7 @@ class Running {
     this.#driver = new SpeakerDriver({ speaker: this.speaker, transport, clock: systemClock, log });
     this.#driver.configure(file.config);
     this.#driver.announce(announcements);
-    void rehearseSessions(systemClock, () => this.#driver.isAlone);
+    void rehearse(() => this.#driver.isAlone, log);
   }
 
   shown(): ShownSpeaker {

@@ -25,6 +25,8 @@ export class SystemError extends Error {
 /** File descriptors are numbers; every call throws SystemError unless it says otherwise. */
 export interface Libc extends EventCalls {
   socket(domain: number, type: number, protocol: number): number;
+  /** Both ends of a connection. */
+  socketpair(domain: number, type: number): readonly [number, number];
   close(fd: number): void;
   bind(fd: number, address: Uint8Array): void;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array): void;
@@ -86,6 +88,7 @@ async function bindLibc(): Promise<Libc> {
   const { default: koffi } = await import('koffi');
   const c = koffi.load('libc.so.6');
   const socket = c.func('int socket(int, int, int)');
+  const socketpair = c.func('int socketpair(int, int, int, void *)');
   const close = c.func('int close(int)');
   const bind = c.func('int bind(int, const void *, unsigned int)');
   const setsockopt = c.func('int setsockopt(int, int, int, const void *, unsigned int)');
@@ -102,11 +105,16 @@ async function bindLibc(): Promise<Libc> {
     return result;
   };
   const length = new Uint32Array(1);
+  const ends = new Int32Array(2);
   /** struct timespec: two 64-bit numbers, their lower halves first. */
   const time = new Uint32Array(4);
 
   return {
     socket: (domain, type, protocol) => checked('socket', socket(domain, type, protocol)),
+    socketpair(domain, type) {
+      checked('socketpair', socketpair(domain, type, 0, ends));
+      return [ends[0] as number, ends[1] as number];
+    },
     close: fd => void checked('close', close(fd)),
     bind: (fd, address) => void checked('bind', bind(fd, address, address.length)),
     setsockopt(fd, level, name, value) {

@@ -25,6 +25,12 @@ interface Internals {
   } | null;
 }
 
+/** What need not be asked of the kernel. */
+export interface KnownEnds {
+  readonly local?: Endpoint | undefined;
+  readonly remote?: Endpoint | undefined;
+}
+
 export class TcpStream implements Stream {
   readonly local: Endpoint;
   readonly remote: Endpoint;
@@ -33,12 +39,11 @@ export class TcpStream implements Stream {
   readonly #libc: Libc;
   #handler: StreamHandler | undefined;
 
-  /** `local` where it is known. */
-  constructor(socket: Socket, libc: Libc, local?: Endpoint) {
+  constructor(socket: Socket, libc: Libc, known: KnownEnds = {}) {
     this.#socket = socket;
     this.#libc = libc;
-    this.local = local ?? endpoint(socket.localAddress, socket.localPort);
-    this.remote = endpoint(socket.remoteAddress, socket.remotePort);
+    this.local = known.local ?? endpoint(socket.localAddress, socket.localPort);
+    this.remote = known.remote ?? endpoint(socket.remoteAddress, socket.remotePort);
     this.localAddresses = addressesBeside(this.local);
   }
 
@@ -129,9 +134,9 @@ export function takeAccepted(server: Server, accepted: (handle: object) => void)
   };
 }
 
-/** The socket of such a connection, which reads into the shared buffer. */
-export function socketOf(handle: object, stream: () => TcpStream | undefined): Socket {
-  const options = { handle, onread: sharedRead(stream), manualStart: true, allowHalfOpen: false };
+/** A socket that reads into the shared buffer, of such a connection or of a descriptor. */
+export function socketOf(from: { handle: object } | { fd: number }, stream: () => TcpStream | undefined): Socket {
+  const options = { ...from, onread: sharedRead(stream), manualStart: true, allowHalfOpen: false };
   return new Socket(options as object);
 }
 

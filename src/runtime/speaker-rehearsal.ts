@@ -1,13 +1,13 @@
 /**
  * Sessions with nobody, on a speaker of their own, before the first real ones: after a restart all peers come back
  * within a moment, and code that has never run takes twice as long for each of them. The far end of such a session is a
- * mirror, with an identifier of its own.
+ * mirror, with an identifier of its own, behind a connection that never leaves the process.
  */
 import { capabilityDefaults, type PeerConfig, timerDefaults } from '../bgp/config.ts';
 import { messageTypes } from '../bgp/message.ts';
 import { Policy } from '../bgp/policy.ts';
 import { Speaker } from '../bgp/speaker.ts';
-import type { SpeakerEvent } from '../bgp/speaker-effect.ts';
+import type { Endpoint, SpeakerEvent } from '../bgp/speaker-effect.ts';
 import { IpAddress } from '../net/ip.ts';
 import { createLog } from './log.ts';
 import type { Clock } from './ports.ts';
@@ -31,8 +31,11 @@ const nowhere = { write() {} };
 const TYPE_AT = 18;
 const IDENTIFIER_AT = 24;
 
+/** Connects two streams that say they are at these addresses. */
+export type ConnectPair = (ends: Record<'near' | 'far', Endpoint>, near: Accept, far: Accept) => void;
+
 /** Until real peers are there, by `isAlone`. Resolves to how many sessions came up. */
-export async function rehearseSessions(clock: Clock, isAlone: () => boolean): Promise<number> {
+export async function rehearseSessions(clock: Clock, connect: ConnectPair, isAlone: () => boolean): Promise<number> {
   let accept: Accept | undefined;
   const transport: Transport = {
     connect: () => () => {},
@@ -54,11 +57,14 @@ export async function rehearseSessions(clock: Clock, isAlone: () => boolean): Pr
   const peers = Array.from({ length: SESSIONS }, (_, i) => peerConfig(i));
   driver.configure({ asn: ASN, routerId: Number(local.address.value), listen: [{ port: local.port }], peers });
   await driver.listening();
-  for (let begun = 0; begun < SESSIONS + LAST_TURNS * AT_ONCE && isAlone(); begun++) {
-    if (accept !== undefined && begun < SESSIONS) new Mirror(begun).begin(accept);
-    if (begun % AT_ONCE === 0) await new Promise(resolve => setImmediate(resolve));
+  try {
+    for (let begun = 0; begun < SESSIONS + LAST_TURNS * AT_ONCE && isAlone(); begun++) {
+      if (accept !== undefined && begun < SESSIONS) connect({ near: local, far: remoteOf(begun) }, accept, mirror);
+      if (begun % AT_ONCE === 0) await new Promise(resolve => setImmediate(resolve));
+    }
+  } finally {
+    driver.stop({ kind: 'shutdown', reason: '' });
   }
-  driver.stop({ kind: 'shutdown', reason: '' });
   return up;
 }
 
@@ -82,32 +88,15 @@ function peerConfig(i: number): PeerConfig {
   };
 }
 
-class Mirror implements Stream {
-  readonly local = local;
-  readonly remote: Stream['remote'];
-  readonly localAddresses = [];
-  #handler: StreamHandler | undefined;
-
-  constructor(i: number) {
-    this.remote = remoteOf(i);
-  }
-
-  begin(accept: Accept): void {
-    this.#handler = accept(this);
-  }
-
-  write(bytes: Uint8Array): boolean {
-    const said = bytes.slice();
-    if (said[TYPE_AT] === messageTypes.open.type) said[IDENTIFIER_AT] = (said[IDENTIFIER_AT] ?? 0) ^ 1;
-    setImmediate(() => this.#handler?.data(said));
-    return true;
-  }
-
-  finish(): void {
-    this.#handler = undefined;
-  }
-
-  pause(): void {}
-  resume(): void {}
-  adopt(): void {}
+/** Says what it is told. */
+function mirror(stream: Stream): StreamHandler {
+  return {
+    data(bytes) {
+      const said = bytes.slice();
+      if (said[TYPE_AT] === messageTypes.open.type) said[IDENTIFIER_AT] = (said[IDENTIFIER_AT] ?? 0) ^ 1;
+      stream.write(said);
+    },
+    drained() {},
+    closed() {},
+  };
 }
