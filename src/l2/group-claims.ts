@@ -28,7 +28,7 @@ export interface Holding {
   readonly cleared: Set<string>;
   /** In their text: those that somebody may still be answering for by short deadlines, whatever `quiet` says. */
   readonly loud: Set<string>;
-  /** In their text: those that a former process of this node had. */
+  /** In their text: those that a former process of this node had, and had no need to announce first. */
   readonly adopted: readonly string[];
   /** In their text: those to answer for now. */
   readonly answering: Set<string>;
@@ -202,7 +202,8 @@ export class GroupClaims {
     const reason =
       mine && preferred !== '' ? 'preferred' : record === undefined || record.released ? 'was-free' : 'holder-gone';
     this.#takes.set(name, { quiet, reason });
-    this.#write(name, { ...this.#ownership(), addresses: texts }, claimant);
+    const loud = !quiet || this.#standing.isAnyoneCutOff;
+    this.#write(name, { ...this.#ownership(), loud, addresses: texts }, claimant);
     return 'taking';
   }
 
@@ -233,12 +234,18 @@ export class GroupClaims {
           .filter(each => each.is === 'held');
         // Whoever had it in between need not have said so before he let go of it.
         const mayBeHeld = this.#standing.isAnyoneCutOff && !holding.adopted.includes(text);
-        if (mayBeHeld || against.some(other => !this.#standing.isQuiet(other.record))) holding.loud.add(text);
-        if (held.length === 0) holding.cleared.add(text);
-        else isHeld = true;
+        const loud = mayBeHeld || against.some(other => !this.#standing.isQuiet(other.record));
+        if (loud) holding.loud.add(text);
+        if (held.length > 0) isHeld = true;
+        // Our next process is to know, should this one not come to announce itself.
+        else if (!loud || record.loud) holding.cleared.add(text);
         if (act) for (const each of held) this.#outlast(each, nowMs, claimant);
       }
-    const listed = wanted.length === record.addresses.length && wanted.every((text, i) => text === record.addresses[i]);
+    const loud = record.loud || holding.loud.size > 0;
+    const listed =
+      loud === record.loud &&
+      wanted.length === record.addresses.length &&
+      wanted.every((text, i) => text === record.addresses[i]);
     holding.answering.clear();
     for (const text of wanted) if (holding.cleared.has(text)) holding.answering.add(text);
     const mayWrite = act && !outdated && this.#session.isLive(nowMs);
@@ -249,7 +256,9 @@ export class GroupClaims {
       const release = wanted.length === 0;
       if (release)
         claimant.note({ what: 'released', lease: name, reason: group === undefined ? 'unwanted' : 'not-eligible' });
-      const next = release ? this.#released(record, name, group, nowMs) : { ...this.#ownership(), addresses: wanted };
+      const next = release
+        ? this.#released(record, name, group, nowMs)
+        : { ...this.#ownership(), loud, addresses: wanted };
       this.#write(name, next, claimant);
     }
     return wanted.length === 0 ? group && 'not-eligible' : 'waiting-for-view';
@@ -262,7 +271,8 @@ export class GroupClaims {
     const holding = {
       lease: name,
       quiet: adopted || taken?.quiet === true,
-      adopted: adopted ? record.addresses : [],
+      // Whether the one before came to announce itself, nobody knows.
+      adopted: adopted && !record.loud ? record.addresses : [],
       cleared: new Set<string>(),
       loud: new Set<string>(),
       answering: new Set<string>(),
@@ -383,7 +393,7 @@ export class GroupClaims {
     const { node, instance } = this.#config;
     const session = this.#session.id ?? '';
     const { sessionMs: durationMs } = this.times;
-    return { node, session, instance, released: false, preferred: '', addresses: [], durationMs };
+    return { node, session, instance, released: false, loud: false, preferred: '', addresses: [], durationMs };
   }
 
   #write(name: string, next: OwnOwnership, claimant: Claimant): void {

@@ -52,6 +52,8 @@ export interface Ownership {
   readonly instance: string;
   /** Let go: `node` has fallen silent. */
   readonly released: boolean;
+  /** Taken while somebody out of reach could be answering by short deadlines: the taker announces itself first. */
+  readonly loud: boolean;
   /** Who is to have it next; empty: unsaid. */
   readonly preferred: string;
   /** In their canonical text, ascending. What the holder answers for, or is about to. */
@@ -71,6 +73,7 @@ const SESSION = 'herald.io/l2-session';
 const INSTANCE = 'herald.io/l2-instance';
 const NODE = 'herald.io/l2-node';
 const ADDRESSES = 'herald.io/l2-addresses';
+const LOUD = 'herald.io/l2-loud';
 const ENDED_BY = 'herald.io/l2-ended-by';
 /** A write has to differ from what it replaces, or a store takes it for none and keeps the version. */
 const BEAT = 'herald.io/l2-beat';
@@ -115,6 +118,7 @@ export const Ownership = {
       session: foreign ? undefined : session,
       instance,
       released: lease.holder === '',
+      loud: lease.annotations[LOUD] !== undefined,
       preferred: lease.preferred,
       addresses: list === '' ? [] : list.split(','),
       durationMs: lease.durationMs,
@@ -122,8 +126,9 @@ export const Ownership = {
   },
 
   write(name: string, ownership: OwnOwnership, beat: number): LeaseContent {
-    const { node, session, instance, released, preferred, addresses, durationMs } = ownership;
-    const marks = { [SESSION]: session, [INSTANCE]: instance, [NODE]: node, [BEAT]: String(beat) };
+    const { node, session, instance, released, loud, preferred, addresses, durationMs } = ownership;
+    const how = loud ? { [LOUD]: 'true' } : {};
+    const marks = { ...how, [SESSION]: session, [INSTANCE]: instance, [NODE]: node, [BEAT]: String(beat) };
     return {
       name,
       holder: released ? '' : node,

@@ -163,6 +163,19 @@ describe('the store out of reach', () => {
     expect([lan.owners(), lan.doubles]).toEqual([moved, 0]);
   });
 
+  it('for the owner, and who took over loses power and is back: it announces itself before it answers', () => {
+    const moves = before.indexOf(owner.name);
+    owner.storeUp = false;
+    lan.gap(6_000);
+    const taker = lan.ownerOf(moves);
+    taker.powerOff();
+    // Nobody is heard to answer any more: the owner that is out of reach holds on again.
+    while (lan.owners()[moves] !== owner.name) lan.run(1);
+    taker.start();
+    lan.gap(6_000);
+    expect([lan.owners()[moves], lan.doubles]).toEqual([taker.name, 0]);
+  });
+
   it('for the owner, and who took over let go before anybody heard of it: the next one announces itself first', () => {
     owner.storeUp = false;
     const [taker] = lan.world.nodes.filter(node => node !== owner);
