@@ -10,7 +10,7 @@ import type { LeaseStanding, Standing } from './lease-standing.ts';
 import type { LeaseView } from './lease-view.ts';
 import type { OwnSession, SessionPut } from './own-session.ts';
 import type { L2Group, OwnershipConfig, OwnershipNote, OwnershipReason, OwnershipTimes } from './ownership-event.ts';
-import { rendezvousOrder } from './rendezvous.ts';
+import { Turns } from './turns.ts';
 
 /** Between the turns of candidates that would all take the same group. */
 const TURN_MS = 100;
@@ -54,6 +54,7 @@ export class GroupClaims {
   readonly #view: LeaseView;
   readonly #standing: LeaseStanding;
   readonly #session: OwnSession;
+  readonly #turns: Turns;
   readonly #holdings = new Map<string, Holding>();
   /** Group by name, and name of the group by address. */
   #groups: ReadonlyMap<string, L2Group> = new Map();
@@ -65,7 +66,6 @@ export class GroupClaims {
   readonly #takes = new Map<string, { readonly quiet: boolean; readonly reason: OwnershipReason }>();
   readonly #reasons = new Map<string, OwnershipReason>();
   readonly #waiting = new Set<string>();
-  #orders = new WeakMap<readonly string[], Map<string, readonly string[]>>();
   #beat = 0;
   times: OwnershipTimes;
 
@@ -74,6 +74,7 @@ export class GroupClaims {
     this.#view = view;
     this.#standing = standing;
     this.#session = session;
+    this.#turns = new Turns(config.node, standing);
     this.times = config.times;
   }
 
@@ -108,8 +109,7 @@ export class GroupClaims {
 
   /** How many of the candidates for a group come before this node. */
   turn(lease: string): number {
-    const order = this.#order(lease, this.#groups.get(lease)?.candidates ?? []);
-    return Math.max(order.indexOf(this.#config.node), 0);
+    return this.#turns.before(lease, this.#groups.get(lease)?.candidates ?? []).length;
   }
 
   /** Those that wait for something that other Leases say. */
@@ -193,7 +193,7 @@ export class GroupClaims {
     this.#freeSince.set(name, sinceMs);
     const preferred = record?.released === true ? record.preferred : '';
     const mine = ours || limbo || preferred === this.#config.node;
-    const turn = mine ? 0 : this.#turn(name, group, preferred, nowMs);
+    const turn = mine ? 0 : this.#turns.turn(name, group.candidates, nowMs, preferred);
     if (nowMs < sinceMs + turn * TURN_MS) {
       claimant.wake(sinceMs + turn * TURN_MS);
       return 'not-our-turn';
@@ -320,7 +320,7 @@ export class GroupClaims {
       if (foreign) claimant.wake(untilMs);
       return;
     }
-    const dueMs = nowMs < untilMs ? untilMs : untilMs + this.#endTurn(name, nowMs) * END_TURN_MS;
+    const dueMs = nowMs < untilMs ? untilMs : untilMs + this.#turns.turn(name, this.#everybody, nowMs) * END_TURN_MS;
     if (nowMs < dueMs) {
       claimant.wake(dueMs);
       return;
@@ -360,31 +360,8 @@ export class GroupClaims {
     else claimant.remove(name, version);
   }
 
-  #turn(name: string, group: L2Group, preferred: string, nowMs: number): number {
-    const order = this.#order(name, group.candidates);
-    const { node } = this.#config;
-    const before = order
-      .slice(0, order.indexOf(node))
-      .filter(each => each !== preferred && this.#standing.isAlive(each, nowMs));
-    return before.length + (this.#standing.isAlive(preferred, nowMs) ? 1 : 0);
-  }
-
-  #endTurn(name: string, nowMs: number): number {
-    const order = this.#order(name, this.#everybody);
-    const before = order.slice(0, Math.max(order.indexOf(this.#config.node), 0));
-    return before.filter(each => this.#standing.isAlive(each, nowMs)).length;
-  }
-
-  #order(name: string, candidates: readonly string[]): readonly string[] {
-    const orders = this.#orders.get(candidates) ?? new Map<string, readonly string[]>();
-    this.#orders.set(candidates, orders);
-    const order = orders.get(name) ?? rendezvousOrder(name, candidates);
-    orders.set(name, order);
-    return order;
-  }
-
   #released(record: Ownership, name: string, group: L2Group | undefined, nowMs: number): OwnOwnership {
-    const order = group === undefined ? [] : this.#order(name, group.candidates);
+    const order = group === undefined ? [] : this.#turns.order(name, group.candidates);
     const preferred = order.find(each => each !== this.#config.node && this.#standing.isAlive(each, nowMs)) ?? '';
     return { ...this.#ownership(), released: true, preferred, addresses: record.addresses };
   }

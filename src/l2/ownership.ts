@@ -26,11 +26,10 @@
  *
  * While the store is out of reach an owner may hold on beyond its session, by `answers.ts`: what that rests on is the
  * wire. Whoever ends another's session announces itself before it answers, and so does its next process, since the
- * Lease says that it has to (`loud`); who hears that stops at once. Who cannot hear it cannot be heard either, and must
- * not be when that changes: before its session is over, and as long as it holds on, it sees to it that it hears
- * somebody (`wires.ts`) or falls silent, and then asks before it answers again. So a node that was cut off from
- * everybody comes back silent. Two answer, for as long as one takes to hear the other, only where frames were lost, or
- * where two parts of a network, each with somebody in it, become one.
+ * Lease says so (`loud`); who hears that stops at once. Who cannot hear it cannot be heard either, and must not be when
+ * that changes: before its session is over, and while it holds on, it sees to it that it hears somebody (`wires.ts`) or
+ * falls silent, and then asks before it answers again: a node that was cut off comes back silent. Two answer, for as
+ * long as one takes to hear the other, only where frames were lost, or where two parts of a network become one.
  *
  * An owner that is well is never replaced. A node counts as gone only by what was seen while the store answered.
  */
