@@ -1,8 +1,8 @@
-/** Two ends of one connection within this process, each a stream like those of TCP: for rehearsals. */
+/** Two ends of one connection within this process, each a stream as TCP's are: for rehearsals. */
 import type { Endpoint } from '../bgp/speaker-effect.ts';
 import type { Accept } from '../runtime/transport.ts';
 import type { Libc } from './libc.ts';
-import { socketOf, TcpStream } from './tcp-stream.ts';
+import { handleOf, socketOf, TcpStream } from './tcp-stream.ts';
 
 const AF_UNIX = 1;
 /** SOCK_STREAM, not blocking, closed on exec. */
@@ -15,16 +15,8 @@ export function connectPair(libc: Libc, ends: Record<'near' | 'far', Endpoint>, 
   open(libc, b, { local: ends.far, remote: ends.near }, far);
 }
 
-class PairStream extends TcpStream {
-  /** There is no way on which a packet could lose hops. */
-  override adopt(): void {}
-}
-
 function open(libc: Libc, fd: number, ends: { local: Endpoint; remote: Endpoint }, accept: Accept): void {
-  const stream: PairStream = new PairStream(
-    socketOf({ fd }, () => stream),
-    libc,
-    ends,
-  );
+  const socket = socketOf(handleOf(fd), () => stream);
+  const stream = new TcpStream(socket, libc, { ...ends, hops: false });
   stream.attach(accept(stream));
 }

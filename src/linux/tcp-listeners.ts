@@ -86,7 +86,7 @@ export class TcpListeners {
 
   #accepted(handle: object, local: Endpoint | undefined, accept: Accept): void {
     let stream: TcpStream | undefined;
-    const socket = socketOf({ handle }, () => stream);
+    const socket = socketOf(handle, () => stream);
     try {
       stream = new TcpStream(socket, this.#libc, { local });
     } catch {

@@ -29,6 +29,8 @@ interface Internals {
 export interface KnownEnds {
   readonly local?: Endpoint | undefined;
   readonly remote?: Endpoint | undefined;
+  /** Whether packets pass routers, and may have to show how many; as a rule they do. */
+  readonly hops?: boolean;
 }
 
 export class TcpStream implements Stream {
@@ -37,11 +39,13 @@ export class TcpStream implements Stream {
   readonly localAddresses: readonly IpAddress[];
   readonly #socket: Socket;
   readonly #libc: Libc;
+  readonly #hasHops: boolean;
   #handler: StreamHandler | undefined;
 
   constructor(socket: Socket, libc: Libc, known: KnownEnds = {}) {
     this.#socket = socket;
     this.#libc = libc;
+    this.#hasHops = known.hops ?? true;
     this.local = known.local ?? endpoint(socket.localAddress, socket.localPort);
     this.remote = known.remote ?? endpoint(socket.remoteAddress, socket.remotePort);
     this.localAddresses = addressesBeside(this.local);
@@ -96,7 +100,7 @@ export class TcpStream implements Stream {
   }
 
   adopt(transport: TransportConfig, ttl: number): void {
-    const fd = descriptor(this.#socket);
+    const fd = this.#hasHops ? descriptor(this.#socket) : undefined;
     const ttlMin = transport.ttlSecurityHops === undefined ? undefined : 256 - transport.ttlSecurityHops;
     if (fd !== undefined) setHops(this.#libc, fd, this.local.address.family, { ttl, ttlMin });
   }
@@ -134,10 +138,19 @@ export function takeAccepted(server: Server, accepted: (handle: object) => void)
   };
 }
 
-/** A socket that reads into the shared buffer, of such a connection or of a descriptor. */
-export function socketOf(from: { handle: object } | { fd: number }, stream: () => TcpStream | undefined): Socket {
-  const options = { ...from, onread: sharedRead(stream), manualStart: true, allowHalfOpen: false };
+/** A socket of such a connection that reads into the shared buffer; `stream` is asked when octets have come. */
+export function socketOf(handle: object, stream: () => TcpStream | undefined): Socket {
+  const options = { handle, onread: sharedRead(stream), manualStart: true, allowHalfOpen: false };
   return new Socket(options as object);
+}
+
+/** What Node has for a descriptor, as it comes with an accepted connection. */
+export function handleOf(fd: number): object {
+  const socket = new Socket({ fd, manualStart: true } as object) as unknown as { _handle: object | null };
+  const handle = socket._handle;
+  socket._handle = null;
+  if (handle === null) throw new Error(`descriptor ${fd} is no connection`);
+  return handle;
 }
 
 function descriptor(socket: Socket): number | undefined {

@@ -9,7 +9,7 @@ const libc = await loadLibc();
 const connect: ConnectPair = (ends, near, far) => connectPair(libc, ends, near, far);
 
 describe('a rehearsal', () => {
-  it('brings every session up: a mirror says all that a peer has to', async () => {
+  it('brings every session up, and they say what every peer says', async () => {
     expect(await rehearseSessions(systemClock, connect, () => true)).toBe(300);
   });
 
