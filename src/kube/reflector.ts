@@ -132,8 +132,10 @@ export class Reflector {
     const isGone = code === 410 || reason === 'Expired' || reason === 'Gone';
     const cannotStream =
       [400, 422].includes(code) && this.#progress.version === undefined && this.#progress.streams === 'yes';
-    if (isGone) this.#progress = { ...this.#progress, version: undefined };
-    else if (cannotStream) this.#progress = { version: undefined, streams: 'no' };
+    if (isGone) {
+      this.#progress = { ...this.#progress, version: undefined };
+      this.#broke(error, false);
+    } else if (cannotStream) this.#progress = { version: undefined, streams: 'no' };
     else if (error instanceof EndlessListError) this.#progress = { version: undefined, streams: 'not now' };
     else if (code === 404 && this.#options.definition !== undefined)
       return await this.#missing(error, this.#options.definition);
@@ -167,11 +169,11 @@ export class Reflector {
     await this.#backOff();
   }
 
-  #broke(error: Error): void {
+  #broke(error: Error, isRefusal = error instanceof ApiError): void {
     const before = this.#state;
     const isFirst = before.at === 'starting' || (before.at === 'broken' && before.isFirst);
     const sinceMs = 'sinceMs' in before ? before.sinceMs : this.#options.clock.nowMs();
-    const refusals = error instanceof ApiError ? (before.at === 'broken' ? before.refusals : 0) + 1 : 0;
+    const refusals = isRefusal ? (before.at === 'broken' ? before.refusals : 0) + 1 : 0;
     // Who answers, if only to refuse, is back: how long he was away says nothing about how long he will refuse.
     if (refusals === 1) this.#failures = 0;
     this.#move({ at: 'broken', sinceMs, refusals, error, isFirst });

@@ -205,6 +205,26 @@ describe('a reflector', () => {
     await eventually('both', () => there.size === 2);
   });
 
+  it('is out of step from when its place in the history is gone (410) until everything is listed again', async () => {
+    const gone = { type: 'ERROR', object: { code: 410, reason: 'Expired', message: 'too old' } };
+    const lists: (() => void)[] = [];
+    const server = await serve(({ stream, path }) => {
+      if (!path.includes('sendInitialEvents')) return sayLines(stream);
+      const name = lists.length === 0 ? 'a' : 'b';
+      sayLines(stream, { type: 'ADDED', object: lease(name, '7') });
+      lists.push(() => sayLines(stream, end('10'), ...(name === 'a' ? [gone] : [])));
+    });
+    const { there, reflector } = reflect(server);
+    await eventually('the first list', () => lists.length === 1 && there.has('a'));
+    lists[0]?.();
+    await eventually('the second', () => lists.length === 2 && there.has('b'));
+    expect(reflector.state).toMatchObject({ at: 'broken', isFirst: false, refusals: 0 });
+    expect([...there]).toEqual(['a', 'b']);
+    lists[1]?.();
+    await eventually('its end', () => reflector.state.at === 'watching');
+    expect([...there]).toEqual(['b']);
+  });
+
   it.each([
     ['no JSON', 'garbage'],
     ['no object', { type: 'ADDED' }],
