@@ -27,7 +27,7 @@ const second = instructions.findLastIndex(each => each.word === 'FROM');
 const stages = [instructions.slice(0, second), instructions.slice(second)];
 const of = (stage: number, word: string) =>
   (stages[stage] ?? []).filter(each => each.word === word).map(each => each.rest);
-const ignored = readFileSync(`${root}.containerignore`, 'utf8')
+const ignored = readFileSync(`${root}.dockerignore`, 'utf8')
   .split('\n')
   .filter(line => line !== '' && !line.startsWith('#'));
 
@@ -222,8 +222,8 @@ function build(scratch: string): void {
     npm_config_prefer_offline: 'true',
   };
   for (const command of of(0, 'RUN')) {
-    // What brings packages has brought them here already: npm's for this checkout, libcap2-bin for this system.
-    if (/^(npm ci|apt-get) /.test(command)) continue;
+    // What brings libcap2-bin has brought it here already; the build finds npm's packages as this checkout has them.
+    if (command.startsWith('apt-get ')) continue;
     execFileSync('sh', ['-c', command.replaceAll('/opt/', `${scratch}/opt/`)], { cwd: source, env, stdio: 'pipe' });
   }
   // Of the second stage's own: where a user may run it from, whoever keeps the checkout to himself.
