@@ -21,10 +21,10 @@ const LINKS_MAX = 4096;
 export const answersAt = { count: 0, lastNs: 8, address: 16, mac: 32 } as const;
 
 /** The place of each mode in `deadlines`, where `listen` has none, and its number in `rows`. */
-const modes = { session: 0, hold: 1, listen: 2 } as const satisfies Record<OwnedRow['mode'], number>;
+export const modes = { session: 0, hold: 1, listen: 2 } as const satisfies Record<OwnedRow['mode'], number>;
 
 export const mapShapes = {
-  /** address of 16 octets, u32 ifindex → u32 mode. Written by the agent only. */
+  /** address of 16 octets, u32 ifindex → u32 mode. Written by the agent; the program turns `hold` into `listen`. */
   rows: { name: 'herald_rows', type: 'hash', keyBytes: KEY_BYTES, valueBytes: ROW_BYTES, entriesMax: ROWS_MAX },
   /** u32 mode → u64 nanoseconds of CLOCK_BOOTTIME. */
   deadlines: { name: 'herald_until', type: 'array', keyBytes: 4, valueBytes: 8, entriesMax: 2 },

@@ -5,10 +5,11 @@
  * least doubt about it passes on as it came, for the packet socket's responder to answer, or to drop under a name:
  * VLAN tags, other hosts' frames, IPv6 extension headers and fragments, a false checksum, solicitations without the
  * option, duplicate detection, a sender that is not who the frame is from, and everything that may be a claim to an
- * address of ours.
+ * address of ours. An address that is held without the store it gives up by itself to who claims it: the thread with the
+ * sockets may be late to hear of it.
  */
 import type { Line } from './bpf-assembler.ts';
-import { answersAt, type Maps } from './tcx-maps.ts';
+import { answersAt, type Maps, modes } from './tcx-maps.ts';
 import {
   ARP_BYTES,
   addressOf,
@@ -17,6 +18,7 @@ import {
   asked,
   asker,
   checksum,
+  claimed,
   context,
   copy,
   copyMac,
@@ -59,6 +61,13 @@ export function tcxProgram(maps: Maps): Line[] {
     ['exit'],
     ...readArp(),
     ...readSolicitation(),
+    ['ja', 'asked'],
+    ...readAdvertisement(),
+    'claim:',
+    ...lookUp(maps, asker),
+    ['jeq', 'r0', 0, 'pass'],
+    'claimed:',
+    ...giveUp(maps),
     'asked:',
     ...whetherOurs(maps),
     ['jeq', length, ND_BYTES, 'advertise'],
@@ -104,25 +113,30 @@ function readArp(): Line[] {
     ]),
     ['ldxdw', 'r2', stack, arp.kind],
     ['lddw', 'r3', wideOctets(0, 1, 0x08, 0, 6, 4, 0, 1)],
+    ['jeq', 'r2', 'r3', 'kind'],
+    ['lddw', 'r3', wideOctets(0, 1, 0x08, 0, 6, 4, 0, 2)],
     ['jne', 'r2', 'r3', 'pass'],
+    'kind:',
     ...sameMac(arp.senderMac),
     // A sender may be unspecified (RFC 5227 §1.1), but neither loopback nor a group nor reserved.
     ['ldxb', 'r2', stack, arp.sender],
     ['jeq', 'r2', 127, 'pass'],
     ['jge', 'r2', 224, 'pass'],
-    // Sender and target as keys; equal ones are an announcement (RFC 5227 §3).
+    // Sender and target as keys; equal ones are an announcement (RFC 5227 §3), and who replies says who he is.
     ['ldxh', 'r2', stack, arp.sender],
     ['ldxh', 'r3', stack, arp.sender + 2],
     ['lsh', 'r3', 16],
     ['or', 'r2', 'r3'],
     ['ldxw', 'r3', stack, arp.target],
-    ['jeq', 'r2', 'r3', 'pass'],
     ['stxw', stack, asker + 12, 'r2'],
     ['stxw', stack, asked + 12, 'r3'],
     ...[asker, asked].flatMap((key): Line[] => [
       ['stdw', stack, key, 0],
       ['stw', stack, key + 8, octets(0, 0, 0xff, 0xff)],
     ]),
+    ['jeq', 'r2', 'r3', 'claim'],
+    ['ldxh', 'r2', stack, arp.operation],
+    ['jne', 'r2', octets(0, 1), 'claim'],
     ['ja', 'asked'],
   ];
 }
@@ -146,6 +160,7 @@ function readSolicitation(): Line[] {
     ['ldxw', 'r2', stack, ip6.lengths],
     ['jne32', 'r2', octets(0, 32, 58, 255), 'pass'],
     ['ldxh', 'r2', stack, nd.type],
+    ['jeq', 'r2', octets(136, 0), 'advertised'],
     ['jne', 'r2', octets(135, 0), 'pass'],
     ['ldxh', 'r2', stack, nd.option],
     ['jne', 'r2', octets(1, 1), 'pass'],
@@ -165,6 +180,42 @@ function readSolicitation(): Line[] {
     ['or', 'r2', 'r3'],
     ['jeq', 'r2', 0, 'pass'],
   ];
+}
+
+/** RFC 4861 §4.4, with its option: who has the target. The header has been read. */
+function readAdvertisement(): Line[] {
+  return [
+    'advertised:',
+    ['ldxh', 'r2', stack, nd.option],
+    ['jne', 'r2', octets(2, 1), 'pass'],
+    ...sameMac(ndMac),
+    ...checksum('r2'),
+    ['jne', 'r2', 0xffff, 'pass'],
+    ...copy(nd.target, asker),
+  ];
+}
+
+/** In r0 the row of the address on this link, or 0. */
+function lookUp(maps: Maps, key: number): Line[] {
+  return [['ldxw', 'r2', context, skb.ifindex], ['stxw', stack, key + 16, 'r2'], ...lookup(maps.rows, key)];
+}
+
+/** The row in r0 is claimed: by another host, and held without the store, it is listened for from now on. */
+function giveUp(maps: Maps): Line[] {
+  return [
+    ['ldxw', 'r2', 'r0', 0],
+    ['jne', 'r2', modes.hold, 'pass'],
+    ['mov', claimed, 'r0'],
+    ...lookUpStation(maps),
+    ['jne', 'r0', 0, 'pass'],
+    ['stw', claimed, 0, modes.listen],
+    ['ja', 'pass'],
+  ];
+}
+
+/** In r0 something when the frame is from a link of this host. */
+function lookUpStation(maps: Maps): Line[] {
+  return [['stdw', stack, sender, 0], ...store(ethernet.source, sender, 6), ...lookup(maps.stations, sender)];
 }
 
 /** The destination is the target itself or its solicited-node group (RFC 4291 §2.7.1). */
@@ -192,13 +243,10 @@ function toTargetOrItsGroup(): Line[] {
 /** Past this the address is ours to answer for on this link, now. */
 function whetherOurs(maps: Maps): Line[] {
   return [
-    ['ldxw', 'r2', context, skb.ifindex],
-    ['stxw', stack, asker + 16, 'r2'],
-    ['stxw', stack, asked + 16, 'r2'],
     // Who asks from one of our addresses claims it.
-    ...lookup(maps.rows, asker),
-    ['jne', 'r0', 0, 'pass'],
-    ...lookup(maps.rows, asked),
+    ...lookUp(maps, asker),
+    ['jne', 'r0', 0, 'claimed'],
+    ...lookUp(maps, asked),
     ['jeq', 'r0', 0, 'pass'],
     ['ldxw', 'r2', 'r0', 0],
     ['stxw', stack, mode, 'r2'],
@@ -209,9 +257,7 @@ function whetherOurs(maps: Maps): Line[] {
     ['jge', 'r0', deadline, 'pass'],
     ['stxdw', stack, answeredNs, 'r0'],
     // What this host's own links send is for the stack alone.
-    ['stdw', stack, sender, 0],
-    ...store(ethernet.source, sender, 6),
-    ...lookup(maps.stations, sender),
+    ...lookUpStation(maps),
     ['jne', 'r0', 0, 'pass'],
     ...lookup(maps.links, asked + 16),
     ['jeq', 'r0', 0, 'pass'],

@@ -67,6 +67,8 @@ export const context: Register = 'r6';
 export const length: Register = 'r7';
 /** The deadline until it has been compared; then the first 4 octets of the link's MAC, and `macLast` the other 2. */
 export const deadline: Register = 'r8';
+/** A row that somebody else claims. */
+export const claimed: Register = 'r8';
 export const macFirst: Register = 'r8';
 export const macLast: Register = 'r9';
 

@@ -211,6 +211,51 @@ describe.skipIf(missing !== undefined)(`the program in the kernel${missing ? ` (
     expectPassed(neighborFrame(solicit));
   });
 
+  const owner = { senderIp: ask.targetIp, from: '02:00:00:00:00:02' };
+  const advertised = {
+    from: owner.from,
+    type: 136,
+    source: 'fe80::2',
+    target: solicit.target,
+    options: linkOption(2, owner.from),
+  } satisfies NeighborFields;
+  const claims: readonly (readonly [name: string, frame: Uint8Array, question: Uint8Array])[] = [
+    ['an announcement', arpFrame({ ...ask, ...owner }), arpFrame(ask)],
+    ['an announcement as a reply', arpFrame({ ...ask, ...owner, operation: 2 }), arpFrame(ask)],
+    ['a reply', arpFrame({ ...ask, ...owner, targetIp: '192.0.2.1', operation: 2 }), arpFrame(ask)],
+    ['a request', arpFrame({ ...ask, ...owner, targetIp: '192.0.2.1' }), arpFrame(ask)],
+    ['an advertisement', neighborFrame(advertised), neighborFrame(solicit)],
+    [
+      'a solicitation',
+      neighborFrame({ ...solicit, from: owner.from, source: solicit.target, target: '2001:db8::1' }),
+      neighborFrame(solicit),
+    ],
+  ];
+
+  it.each(claims)('an address in hold is given up to who claims it by %s, at once', (_, claim, question) => {
+    for (const text of [ask.targetIp, solicit.target]) own(text, 'hold');
+    deadlines(0, forEver);
+    expect(bench.run(question).verdict).toBe('sent');
+    expectPassed(claim);
+    expectPassed(question);
+    for (const text of [ask.targetIp, solicit.target]) own(text, 'hold');
+    expect(bench.run(question).verdict).toBe('sent');
+  });
+
+  it.each(claims)('an address in session is not given up for %s', (_, claim, question) => {
+    expectPassed(claim);
+    expect(bench.run(question).verdict).toBe('sent');
+  });
+
+  it.each(claims)('nor one in hold for %s of a link of this host', (_, claim, question) => {
+    for (const text of [ask.targetIp, solicit.target]) own(text, 'hold');
+    deadlines(0, forEver);
+    bpf.update(maps.stations, macValue(mac(owner.from)), word(0));
+    expectPassed(claim);
+    expect(bench.run(question).verdict).toBe('sent');
+    bpf.remove(maps.stations, macValue(mac(owner.from)));
+  });
+
   it('passes on what is asked for a row in mode listen', () => {
     own(ask.targetIp, 'listen');
     own(solicit.target, 'listen');
