@@ -5,8 +5,8 @@
  * least doubt about it passes on as it came, for the packet socket's responder to answer, or to drop under a name:
  * VLAN tags, other hosts' frames, IPv6 extension headers and fragments, a false checksum, solicitations without the
  * option, duplicate detection, a sender that is not who the frame is from, and everything that may be a claim to an
- * address of ours. An address that is held without the store it gives up by itself to who claims it: the thread with the
- * sockets may be late to hear of it.
+ * address of ours. An address that is held without the store it gives up by itself to who claims it: the thread with
+ * the sockets may be late to hear of it.
  */
 import type { Line } from './bpf-assembler.ts';
 import { answersAt, type Maps, modes } from './tcx-maps.ts';
