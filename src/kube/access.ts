@@ -99,9 +99,9 @@ const objects: { readonly [R in Role]: readonly OwnObjects[] } = {
     { kind: 'CiliumBGPNodeConfig', verbs: ['get', 'create', 'update', 'delete'] },
     // Nobody can be confined to a name in what he creates.
     { kind: 'Lease', verbs: ['create'] },
-    { kind: 'Lease', verbs: ['get', 'list', 'watch', 'update'], names: ['herald-operator', 'herald-mesh'] },
+    { kind: 'Lease', verbs: ['list', 'watch', 'update'], names: ['herald-operator', 'herald-mesh'] },
   ],
-  agent: [{ kind: 'Lease', verbs: ['get', 'create', 'update', 'delete'] }],
+  agent: [{ kind: 'Lease', verbs: ['create', 'update', 'delete'] }],
 };
 interface OwnObjects {
   readonly kind: KindName;

@@ -54,14 +54,28 @@ export class Objects {
 
   /** See Store.read. */
   async read(ref: ObjectRef): Promise<RawObject | undefined> {
+    const object = await (ref.kind === 'Lease' ? this.#listed(ref) : this.#got(ref));
+    if (object !== undefined) this.#note(ref, object);
+    return object;
+  }
+
+  async #got(ref: ObjectRef): Promise<RawObject | undefined> {
     try {
-      const object = await this.#send(ref, { method: 'GET', path: objectPath(this.#resource(ref.kind), ref) });
-      this.#note(ref, object);
-      return object;
+      return await this.#send(ref, { method: 'GET', path: objectPath(this.#resource(ref.kind), ref) });
     } catch (error) {
       if (error instanceof ApiError && error.code === 404) return undefined;
       throw error;
     }
+  }
+
+  /** Who watches may list, and needs no further right to read. */
+  async #listed(ref: ObjectRef): Promise<RawObject | undefined> {
+    const resource = this.#resource(ref.kind);
+    const path = listPath(resource, ref.namespace, { fieldSelector: `metadata.name=${ref.name}` });
+    const { items } = await this.#send(ref, { method: 'GET', path });
+    const [item] = Array.isArray(items) ? (items as readonly RawObject[]) : [];
+    // In a list they do not say what they are.
+    return item && { ...item, apiVersion: resource.apiVersion, kind: ref.kind };
   }
 
   /** See Store.put. */

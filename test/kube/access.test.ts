@@ -30,7 +30,7 @@ describe('an agent', () => {
       'events',
     ]);
     const verbs = writes.find(({ resource }) => resource === 'leases')?.verbs;
-    expect(verbs).toEqual(['create', 'delete', 'get', 'list', 'update', 'watch']);
+    expect(verbs).toEqual(['create', 'delete', 'list', 'update', 'watch']);
   });
 });
 
