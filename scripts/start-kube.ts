@@ -17,7 +17,8 @@ export async function applyAndWatch(show: Show): Promise<void> {
   watch.child.kill('SIGTERM');
   show.quote(watch.out());
   show.check('the watch saw a Service get its address', seen !== undefined);
-  await show.kubectl('rollout', 'status', '--namespace', 'lab', '--timeout', '60s', 'deployment/web');
+  for (const name of ['web', 'login'])
+    await show.kubectl('rollout', 'status', '--namespace', 'lab', '--timeout', '60s', `deployment/${name}`);
   const pods = await show.kubectl('get', 'pods,endpointslices', '--namespace', 'lab');
   show.check('the pods run', pods.out.split('\n').filter(line => line.includes(' Running ')).length === 4);
   if (findProgram('kube-proxy') === undefined) return;
