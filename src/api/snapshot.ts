@@ -2,6 +2,7 @@
  * All parsed objects at one moment. Immutable: what a reader holds never changes under it, and an object that did not
  * change is the same value in the next snapshot, so that whatever was derived from it can be kept by identity.
  */
+import { lowerBound, type Replacement, withChanges } from '../net/sorted.ts';
 import type { KindName, Kinds } from './kinds.ts';
 import { type Fault, ObjectRef } from './object.ts';
 
@@ -26,8 +27,8 @@ export interface Snapshot {
 
 type Names = { readonly namespace: string; readonly name: string };
 type Entry = { readonly metadata: Names };
-/** What became of one object since the last snapshot; no entry means it is gone. */
-type Change = { readonly names: Names; readonly entry: Entry | undefined };
+/** What became of one object since the last snapshot. */
+type Change = Replacement<Entry, Entry>;
 
 /** What is being changed; `snapshot()` freezes it. One change among n objects costs one copy of their list, no sort. */
 export class SnapshotBuilder {
@@ -40,11 +41,11 @@ export class SnapshotBuilder {
 
   /** Adds or replaces an object. */
   put<K extends KindName>(kind: K, object: Kinds[K]): void {
-    this.#change(kind, { names: object.metadata, entry: object });
+    this.#change(kind, { at: object, value: object });
   }
 
   delete(kind: KindName, namespace: string, name: string): void {
-    this.#change(kind, { names: { namespace, name }, entry: undefined });
+    this.#change(kind, { at: { metadata: { namespace, name } }, value: undefined });
   }
 
   /** States what is wrong with an object; no faults forgets it. */
@@ -65,7 +66,8 @@ export class SnapshotBuilder {
     const same = this.#changes.size === 0 && !this.#faultyDirty && this.#isPartial === this.#last.isPartial;
     if (same) return this.#last;
     const lists = new Map(this.#lists);
-    for (const [kind, changes] of this.#changes) lists.set(kind, merged(lists.get(kind) ?? [], changes.values()));
+    for (const [kind, changes] of this.#changes)
+      lists.set(kind, withChanges(lists.get(kind) ?? [], [...changes.values()], compareEntries));
     this.#lists = lists;
     const faulty = this.#faultyDirty ? sortedFaults(this.#faulty) : this.#last.faulty;
     this.#last = new Frozen(lists, faulty, this.#isPartial);
@@ -80,7 +82,7 @@ export class SnapshotBuilder {
       changes = new Map();
       this.#changes.set(kind, changes);
     }
-    changes.set(ObjectRef.key(change.names), change);
+    changes.set(ObjectRef.key(change.at.metadata), change);
   }
 }
 
@@ -106,42 +108,14 @@ class Frozen implements Snapshot {
 
   get<K extends KindName>(kind: K, namespace: string, name: string): Kinds[K] | undefined {
     const list = this.list(kind);
-    const object = list[lowerBound(list, { namespace, name }, 0)];
-    return object !== undefined && compareNames(object.metadata, { namespace, name }) === 0 ? object : undefined;
+    const at = { metadata: { namespace, name } };
+    const object = list[lowerBound<Entry, Kinds[K]>(list, at, compareEntries)];
+    return object !== undefined && compareEntries(object, at) === 0 ? object : undefined;
   }
 }
 
-/** `list` with the changes worked in; sorted as it was. */
-function merged(list: readonly Entry[], changes: Iterable<Change>): readonly Entry[] {
-  const out: Entry[] = [];
-  let at = 0;
-  const copyUpTo = (end: number) => {
-    for (; at < end; at++) {
-      const entry = list[at];
-      if (entry !== undefined) out.push(entry);
-    }
-  };
-  for (const { names, entry } of [...changes].sort((a, b) => compareNames(a.names, b.names))) {
-    copyUpTo(lowerBound(list, names, at));
-    const here = list[at];
-    if (here !== undefined && compareNames(here.metadata, names) === 0) at++;
-    if (entry !== undefined) out.push(entry);
-  }
-  copyUpTo(list.length);
-  return out;
-}
-
-/** Index of the first entry that does not sort before `names`, searching from `from`. */
-function lowerBound(list: readonly Entry[], names: Names, from: number): number {
-  let low = from;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const entry = list[middle];
-    if (entry !== undefined && compareNames(entry.metadata, names) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function compareEntries(a: Entry, b: Entry): number {
+  return compareNames(a.metadata, b.metadata);
 }
 
 function sortedFaults(faulty: ReadonlyMap<string, FaultyObject>): readonly FaultyObject[] {

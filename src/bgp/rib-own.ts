@@ -3,6 +3,7 @@
  * for some peers only, so a prefix may have several paths of our own; which peers one is for is its audience, a small
  * number.
  */
+import { commonEnds } from '../net/equal.ts';
 import { IpAddress } from '../net/ip.ts';
 import type { Announcement } from './announcement.ts';
 import { AsPath } from './as-path.ts';
@@ -67,7 +68,9 @@ export class RibOwn {
     const before = this.#all;
     this.#all = all;
     if (all === before) return;
-    const { removed, added } = middles(before, all);
+    const { head, tail } = commonEnds(before, all);
+    const removed = before.slice(head, before.length - tail);
+    const added = all.slice(head, all.length - tail);
     const few = removed.length + added.length < all.length;
     const places = few ? this.#placesOf(removed, added, before.length) : undefined;
     this.#replace(places?.gone ?? this.#have, added, places === undefined ? all : undefined, places?.kept);
@@ -203,19 +206,6 @@ export class RibOwn {
     this.#last = announcement;
     this.#lastSet = set;
   }
-}
-
-/** What lies between a common beginning and a common end, told by identity. */
-function middles(before: readonly Announcement[], after: readonly Announcement[]) {
-  const shorter = Math.min(before.length, after.length);
-  let head = 0;
-  while (head < shorter && before[head] === after[head]) head++;
-  let tail = 0;
-  while (tail < shorter - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail++;
-  return {
-    removed: before.slice(head, before.length - tail),
-    added: after.slice(head, after.length - tail),
-  };
 }
 
 function keyOf(row: number, audience: number): number {

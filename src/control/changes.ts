@@ -6,6 +6,7 @@ import type { EndpointSlice } from '../api/endpoint-slice.ts';
 import { ObjectRef } from '../api/object.ts';
 import type { Service } from '../api/service.ts';
 import { compareNames, type Snapshot } from '../api/snapshot.ts';
+import { commonEnds } from '../net/equal.ts';
 
 interface Named {
   readonly metadata: { readonly namespace: string; readonly name: string };
@@ -17,9 +18,12 @@ export function forEachChange<T extends Named>(
   after: readonly T[],
   changed: (before: T | undefined, after: T | undefined) => void,
 ): void {
-  const { start, beforeEnd, afterEnd } = difference(before, after);
-  let i = start;
-  let j = start;
+  if (before === after) return;
+  const { head, tail } = commonEnds(before, after);
+  const beforeEnd = before.length - tail;
+  const afterEnd = after.length - tail;
+  let i = head;
+  let j = head;
   while (i < beforeEnd || j < afterEnd) {
     const a = i < beforeEnd ? before[i] : undefined;
     const b = j < afterEnd ? after[j] : undefined;
@@ -28,22 +32,6 @@ export function forEachChange<T extends Named>(
     if (order >= 0) j++;
     if (a !== b) changed(order <= 0 ? a : undefined, order >= 0 ? b : undefined);
   }
-}
-
-/**
- * Where two lists differ: both are alike before `start` and from their ends on. Tight loops, for these lists are long.
- */
-function difference<T>(before: readonly T[], after: readonly T[]) {
-  let start = 0;
-  let beforeEnd = before.length;
-  let afterEnd = after.length;
-  if (before === after) return { start: beforeEnd, beforeEnd, afterEnd };
-  while (start < beforeEnd && start < afterEnd && before[start] === after[start]) start++;
-  while (beforeEnd > start && afterEnd > start && before[beforeEnd - 1] === after[afterEnd - 1]) {
-    beforeEnd--;
-    afterEnd--;
-  }
-  return { start, beforeEnd, afterEnd };
 }
 
 /** A sorted list, and what was made of each of its values. */
@@ -60,65 +48,17 @@ export function mapChanged<T extends object, R>(
   make: (value: T) => R,
 ): Mapped<T, R> {
   if (after === before.from) return before;
-  const { start, beforeEnd, afterEnd } = difference(before.from, after);
-  const to = before.to.slice(0, start);
-  let at = start;
-  for (const value of after.slice(start, afterEnd)) {
+  const { head, tail } = commonEnds(before.from, after);
+  const beforeEnd = before.from.length - tail;
+  const to: R[] = [];
+  let at = head;
+  for (const value of after.slice(head, after.length - tail)) {
     let known = before.from[at];
     while (at < beforeEnd && known !== undefined && known !== value && compare(known, value) < 0)
       known = before.from[++at];
-    const kept = at < beforeEnd && known === value ? before.to.slice(at, ++at) : [make(value)];
-    to.push(...kept);
+    to.push(at < beforeEnd && known === value ? (before.to[at++] as R) : make(value));
   }
-  return { from: after, to: to.concat(before.to.slice(beforeEnd)) };
-}
-
-/** `value` takes the place of what sorts equal to `at`; undefined only removes it. */
-export interface Replacement<T> {
-  readonly at: T;
-  readonly value: T | undefined;
-}
-
-/** `sorted` with the changes worked in; one change costs one copy, no sort. No two changes are at the same place. */
-export function withChanges<T extends object>(
-  sorted: readonly T[],
-  changes: readonly Replacement<T>[],
-  compare: (a: T, b: T) => number,
-): readonly T[] {
-  if (changes.length === 0) return sorted;
-  const out: T[] = [];
-  let from = 0;
-  const copyUpTo = (end: number) => {
-    for (; from < end; from++) {
-      const item = sorted[from];
-      if (item !== undefined) out.push(item);
-    }
-  };
-  for (const { at, value } of [...changes].sort((a, b) => compare(a.at, b.at))) {
-    copyUpTo(lowerBound(sorted, at, from, compare));
-    const here = sorted[from];
-    if (here !== undefined && compare(here, at) === 0) from++;
-    if (value !== undefined) out.push(value);
-  }
-  copyUpTo(sorted.length);
-  return out;
-}
-
-function lowerBound<T extends object>(
-  sorted: readonly T[],
-  at: T,
-  from: number,
-  compare: (a: T, b: T) => number,
-): number {
-  let low = from;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const item = sorted[middle];
-    if (item !== undefined && compare(item, at) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return { from: after, to: before.to.slice(0, head).concat(to, before.to.slice(beforeEnd)) };
 }
 
 /** What became of Services since the last look: by `namespace/name`; undefined is gone. */

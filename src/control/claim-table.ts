@@ -3,7 +3,8 @@
  * all its claims; only places whose claims changed are built anew, and the sorted result keeps every other value by
  * identity.
  */
-import { type Replacement, withChanges } from './changes.ts';
+import { sameValue } from '../net/equal.ts';
+import { type Replacement, withChanges } from '../net/sorted.ts';
 
 /** `key` is the canonical text of `place`. */
 export interface Contribution<P, C> {
@@ -46,7 +47,7 @@ export class ClaimTable<P, C, R extends object> {
   /** Everything this owner claims now. */
   state(owner: string, claims: readonly Contribution<P, C>[]): void {
     const before = this.#byOwner.get(owner);
-    if (before === undefined && claims.length === 0) return;
+    if (sameClaims(before ?? none, claims)) return;
     for (const { key, claim } of before ?? []) {
       const here = this.#places.get(key);
       if (here !== undefined) this.#touch(here).claims = without(here.claims, claim);
@@ -65,7 +66,7 @@ export class ClaimTable<P, C, R extends object> {
 
   /** Sorted; the same array when nothing was stated since. */
   values(): readonly R[] {
-    const changes: Replacement<R>[] = [];
+    const changes: Replacement<R, R>[] = [];
     for (const here of this.#touched) {
       const before = here.value;
       here.touched = false;
@@ -95,6 +96,11 @@ export class ClaimTable<P, C, R extends object> {
 }
 
 const none: readonly never[] = [];
+
+/** A Service is read again for every change of its endpoints, and mostly claims what it did. */
+function sameClaims<P, C>(a: readonly Contribution<P, C>[], b: readonly Contribution<P, C>[]): boolean {
+  return a.length === b.length && a.every(({ key, claim }, i) => key === b[i]?.key && sameValue(claim, b[i].claim));
+}
 
 function size<C>(claims: readonly C[] | Set<C>): number {
   return claims instanceof Set ? claims.size : claims.length;

@@ -8,8 +8,8 @@ import type { FaultyObject, Snapshot } from '../api/snapshot.ts';
 import type { AllocationChange } from '../ipam/allocator.ts';
 import { Claim } from '../ipam/claim.ts';
 import { type Allocation, nothing } from '../ipam/entry.ts';
-import { lastAtMost } from '../ipam/free-ranges.ts';
-import { forEachChange, type Replacement, withChanges } from './changes.ts';
+import { type Replacement, withChanges } from '../net/sorted.ts';
+import { forEachChange } from './changes.ts';
 import { type IpamSettings, isOurs, readClaim } from './ipam-claims.ts';
 import { type StatusWrite, serviceWrite, wasTampered } from './ipam-status.ts';
 
@@ -87,7 +87,7 @@ export class ServiceLedger {
     this.#readFaults(snapshot.faulty);
     const woken = dormant !== this.#dormant;
     this.#dormant = dormant;
-    const replacements: Replacement<Claim>[] = [];
+    const replacements: Replacement<Claim, Claim>[] = [];
     const replace = (key: string, service: Service | undefined) => {
       const before = this.#served.get(key)?.claim;
       const after = this.#replace(key, service);
@@ -97,7 +97,7 @@ export class ServiceLedger {
     this.#forEachChange(snapshot.list('Service'), replace);
     // Those that changed as well have just been read, as whoever is dormant now.
     if (woken) for (const { key, service, touched } of this.#served.values()) if (!touched) replace(key, service);
-    this.#claims = patched(this.#claims, replacements);
+    this.#claims = withChanges(this.#claims, replacements, Claim.compareNames);
   }
 
   /** Takes what came of the claims, and works out which statuses have to be written. */
@@ -201,21 +201,6 @@ export class ServiceLedger {
 function newlySeen(key: string, service: Service, claim: Claim | undefined, unreadable: readonly string[]): Kept {
   const fresh = { allocation: nothing, history: none, write: undefined, settled: false, touched: false, gone: false };
   return { key, service, claim, unreadable, ...fresh };
-}
-
-/** A few changes are worked into a copy, which is much cheaper than putting a long list together anew. */
-function patched(claims: readonly Claim[], replacements: readonly Replacement<Claim>[]): readonly Claim[] {
-  if (replacements.length === 0) return claims;
-  if (replacements.length > 8) return withChanges(claims, replacements, Claim.compareNames);
-  const out = claims.slice();
-  for (const { at, value } of replacements) {
-    const from = lastAtMost(out.length, i => Claim.compareNames(out[i] ?? at, at) < 0) + 1;
-    const here = out[from];
-    const removed = here !== undefined && Claim.compareNames(here, at) === 0 ? 1 : 0;
-    if (removed === 1 && value !== undefined) out[from] = value;
-    else out.splice(from, removed, ...(value === undefined ? [] : [value]));
-  }
-  return out;
 }
 
 /** What a Service asks for in its spec; its other faults are not the allocator's to tell. */

@@ -8,6 +8,7 @@ import { sameValue } from '../net/equal.ts';
 import { type Family, IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import { PrefixMap } from '../net/prefix-map.ts';
+import { withChanges } from '../net/sorted.ts';
 import { PodCluster, type PodNode } from './pod-node.ts';
 import { MeshRefusal } from './reason.ts';
 import { type Claim, RouteClaims } from './route-claims.ts';
@@ -223,17 +224,8 @@ export class PodRouteTable {
   /** All routes in order: of a few changes, the last list with these worked in. */
   #list(changed: readonly Prefix[]): readonly PodRoute[] {
     if (changed.length > patchedMax) return [...this.#routes].map(each => each.value);
-    const list = [...this.#answer.routes];
-    for (const prefix of changed) {
-      const at = lowerBound(list, prefix);
-      const here = list[at];
-      const isThere = here !== undefined && Prefix.equals(here.prefix, prefix);
-      const route = this.#routes.get(prefix);
-      if (route === undefined) list.splice(at, isThere ? 1 : 0);
-      else if (isThere) list[at] = route;
-      else list.splice(at, 0, route);
-    }
-    return list;
+    const changes = changed.map(prefix => ({ at: { prefix }, value: this.#routes.get(prefix) }));
+    return withChanges(this.#answer.routes, changes, comparePrefixes);
   }
 }
 
@@ -251,17 +243,8 @@ function selfOf(inputs: RouteInputs): Vtep | undefined {
   return self && Vtep.of(self);
 }
 
-/** Where the prefix is in the list, or would be. */
-function lowerBound(list: readonly PodRoute[], prefix: Prefix): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const route = list[middle];
-    if (route !== undefined && Prefix.compare(route.prefix, prefix) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function comparePrefixes(a: { readonly prefix: Prefix }, b: { readonly prefix: Prefix }): number {
+  return Prefix.compare(a.prefix, b.prefix);
 }
 
 /** The lower goes first. */

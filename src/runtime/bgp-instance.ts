@@ -9,6 +9,7 @@ import type { SpeakerEvent } from '../bgp/speaker-effect.ts';
 import { speakerConfig } from '../control/bgp-config.ts';
 import { asLastChoice, lastChoice, withHeld } from '../control/bgp-leave.ts';
 import type { DesiredInstance } from '../control/desired.ts';
+import { commonEnds } from '../net/equal.ts';
 import { Prefix } from '../net/prefix.ts';
 import type { Clock, Log } from './ports.ts';
 import { SpeakerDriver } from './speaker-driver.ts';
@@ -161,11 +162,7 @@ export class BgpInstance {
  * end.
  */
 function additions(before: readonly Announcement[], after: readonly Announcement[]): readonly Announcement[] {
-  const shorter = Math.min(before.length, after.length);
-  let head = 0;
-  while (head < shorter && before[head] === after[head]) head++;
-  let tail = 0;
-  while (tail < shorter - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail++;
+  const { head, tail } = commonEnds(before, after);
   const known = new Set(before.slice(head, before.length - tail));
   return after.slice(head, after.length - tail).filter(each => !known.has(each));
 }
