@@ -30,6 +30,8 @@ export interface ProbedAddress {
   readonly dual: number;
   /** Questions that two stations answered, one of them late: after it took the address, for one asked before. */
   readonly twice: number;
+  /** Questions that nobody answered, however late. */
+  readonly unanswered: number;
   /** The longest time without an answer, from one answered question (or the beginning) to the next (or the end). */
   readonly gapMs: number;
 }
@@ -188,6 +190,7 @@ function seenOf(
   let last = -1;
   let repeated = 0;
   let twice = 0;
+  let unanswered = 0;
   let gapMs = 0;
   let answeredMs = sentMs[asked[0] ?? 0] ?? 0;
   for (const n of asked) {
@@ -195,13 +198,14 @@ function seenOf(
     const macs = stations.filter((_, bit) => (now & (1 << bit)) !== 0);
     if ((many?.[n] ?? 0) > macs.length) repeated++;
     if (macs.length > 1) twice++;
+    if (macs.length === 0) unanswered++;
     gapMs = Math.max(gapMs, (sentMs[n] ?? 0) - answeredMs);
     if (macs.length > 0) answeredMs = sentMs[n] ?? 0;
     if (now === last) continue;
     last = now;
     changes.push({ atMs: sentMs[n] ?? 0, macs });
   }
-  return { address, changes, repeated, twice, gapMs };
+  return { address, changes, repeated, twice, unanswered, gapMs };
 }
 
 let ended = false;

@@ -10,7 +10,9 @@ import type { ProbeReport } from './failover-l2-probe.ts';
 export interface Phase {
   /** Of the addresses that the node owned: the longest time without an answer. */
   readonly gapMs: number;
-  /** The same of all others. */
+  /** Questions for these that nobody answered. */
+  readonly unanswered: number;
+  /** The longest time without an answer of all others. */
   readonly othersGapMs: number;
   /** Instants with two answerers, of any address. */
   readonly dual: number;
@@ -83,7 +85,7 @@ export async function tryFault(lab: Lab, fault: Fault, longMs: number, watchMs =
   if (fault.moves === 'yes') await hasMoved(lab, fault, moving, victim);
   else if (fault.moves === 'never') await lab.settled(`while ${fault.name}`);
   await delay(watchMs / 2);
-  const during = fault.moves === 'dark' ? undefined : await lab.owners(300);
+  const during = fault.moves === 'dark' ? undefined : await lab.settled(`while ${fault.name}`);
   const undoMs = nowMs();
   await fault.undo(lab, victim);
   await delay(watchMs / 2);
@@ -120,6 +122,7 @@ function phaseOf({ addresses, stepMaxMs }: ProbeReport, own: readonly string[]):
   const sum = (of: (each: (typeof addresses)[number]) => number) => addresses.reduce((all, each) => all + of(each), 0);
   return {
     gapMs: Math.max(0, ...ours.map(each => each.gapMs)),
+    unanswered: ours.reduce((all, each) => all + each.unanswered, 0),
     othersGapMs: Math.max(0, ...others.map(each => each.gapMs)),
     dual: sum(each => each.dual),
     twice: sum(each => each.twice),
@@ -134,6 +137,7 @@ const columns = [
   ['n', 3],
   ['gap p50', 8],
   ['gap max', 8],
+  ['unanswered', 11],
   ['others max', 11],
   ['return p50', 11],
   ['return max', 11],
@@ -144,7 +148,10 @@ const columns = [
   ['step max', 9],
 ] as const;
 
-/** Milliseconds throughout. `step max`: the longest time between two questions, below which nothing can be told. */
+/**
+ * Milliseconds but for the counts. A gap lasts from one answered question to the next, and is as long as the client
+ * stood still where none went unanswered: `step max`, the longest time between two questions.
+ */
 export function tableHead(): string {
   return `${columns.map(([name, width]) => name.padStart(width)).join(' ')}\n`;
 }
@@ -160,6 +167,7 @@ export function tableRow(rounds: readonly Round[]): string {
   const ms = (value: number) => value.toFixed(0);
   const cells = [
     ...[first.datapath, first.fault, String(rounds.length), ms(median(gaps)), ms(Math.max(...gaps))],
+    String(rounds.reduce((sum, each) => sum + each.during.unanswered, 0)),
     ...[ms(Math.max(...others)), ms(median(returns)), ms(Math.max(...returns))],
     ...[String(dual('during')), String(dual('after'))],
     String(rounds.reduce((sum, each) => sum + each.during.twice + each.after.twice, 0)),
