@@ -47,8 +47,13 @@ export class Wires {
   readonly #links = new Map<number, LinkState>();
   /** Other nodes by link and name, the one that was there last at the end. */
   readonly #met = new Map<number, Map<string, Neighbour>>();
+  /** Whether a node had a session when the store was lost; undefined while it is not. */
+  #isThere: ((node: string) => boolean) | undefined;
 
-  /** A node whose session others ended no longer tells where it is, and may come back all the same. */
+  /**
+   * A node whose session others ended no longer tells where it is, and may come back all the same. A link that is new
+   * while the store is out of reach, or made anew, is judged as the others are.
+   */
   meet(links: readonly OwnershipLink[]): void {
     for (const { index, neighbours = [] } of links) {
       const met = this.#met.get(index) ?? new Map<string, Neighbour>();
@@ -62,23 +67,19 @@ export class Wires {
         if (met.size > MET_MAX) met.delete(node);
         else break;
     }
+    this.#judge(links);
   }
 
   /** The store is out of reach. `isThere`: whether a node had a session then. */
   begin(links: readonly OwnershipLink[], isThere: (node: string) => boolean): void {
     this.#links.clear();
-    for (const { index, neighbours = [] } of links) {
-      const met = [...(this.#met.get(index)?.values() ?? [])];
-      const there = met.filter(({ node }) => isThere(node));
-      const nodes = there.length > 0 ? there : met;
-      const routers = neighbours.filter(({ node }) => node === '');
-      const untilMs = Number.NEGATIVE_INFINITY;
-      this.#links.set(index, { nodes, routers, askedMs: 0, goes: 0, turn: 0, isKnown: false, untilMs });
-    }
+    this.#isThere = isThere;
+    this.#judge(links);
   }
 
   end(): void {
     this.#links.clear();
+    this.#isThere = undefined;
   }
 
   /** When addresses may be answered for on a link again; -Infinity: now. */
@@ -132,6 +133,20 @@ export class Wires {
       if (speaker !== undefined) ask.push({ link, neighbour: speaker });
     }
     return { ask, silent, back, isKnown };
+  }
+
+  #judge(links: readonly OwnershipLink[]): void {
+    const isThere = this.#isThere;
+    if (isThere === undefined) return;
+    for (const { index, neighbours = [] } of links) {
+      if (this.#links.has(index)) continue;
+      const met = [...(this.#met.get(index)?.values() ?? [])];
+      const there = met.filter(({ node }) => isThere(node));
+      const nodes = there.length > 0 ? there : met;
+      const routers = neighbours.filter(({ node }) => node === '');
+      const untilMs = Number.NEGATIVE_INFINITY;
+      this.#links.set(index, { nodes, routers, askedMs: 0, goes: 0, turn: 0, isKnown: false, untilMs });
+    }
   }
 
   #next(state: LinkState): readonly Neighbour['address'][] {

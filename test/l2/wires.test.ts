@@ -82,6 +82,14 @@ describe('a link that carries nothing', () => {
     expect(wires.look([wire], true, nowMs).silent).toEqual([2]);
   });
 
+  it('where it was made anew while the store was out of reach, too', () => {
+    wire = { ...wire, link: 7 };
+    expect(run(400).silentMs).toBeUndefined();
+    wires.meet([{ ...link, index: 7, neighbours: [...peers, router] }]);
+    expect(run(400).silentMs).toBeDefined();
+    expect(wires.untilMs(7)).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it('never where there never was another node that could take anything', () => {
     wires = new Wires();
     begin(true, [router]);
