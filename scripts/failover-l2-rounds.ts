@@ -167,11 +167,11 @@ export function tableRow(rounds: readonly Round[]): string {
   const ms = (value: number) => value.toFixed(0);
   const cells = [
     ...[first.datapath, first.fault, String(rounds.length), ms(median(gaps)), ms(Math.max(...gaps))],
-    String(rounds.reduce((sum, each) => sum + each.during.unanswered, 0)),
+    String(rounds.reduce((sum, each) => sum + each.during.unanswered + each.after.unanswered, 0)),
     ...[ms(Math.max(...others)), ms(median(returns)), ms(Math.max(...returns))],
     ...[String(dual('during')), String(dual('after'))],
     String(rounds.reduce((sum, each) => sum + each.during.twice + each.after.twice, 0)),
-    ...[`${rounds.filter(each => each.moved > 0).length}/${rounds.length}`, ms(Math.max(...steps))],
+    ...[`${rounds.filter(each => each.moved + each.movedAfter > 0).length}/${rounds.length}`, ms(Math.max(...steps))],
   ];
   return `${columns.map(([, width], i) => (cells[i] ?? '').padStart(width)).join(' ')}\n`;
 }
