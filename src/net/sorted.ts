@@ -10,9 +10,9 @@ export interface Replacement<K, T> {
 const piecesMax = 1000;
 
 /**
- * `sorted` with the changes worked in, no two of which are at the same place; the list itself when there are none. It is
- * cut into pieces which are joined once: the whole is not sorted, and no array grows on its way, for with lists this long
- * those are what a process's memory is made of.
+ * `sorted` with the changes worked in, no two of which are at the same place; the list itself when there are none. It
+ * is cut into pieces which are joined once: the whole is not sorted, and no array grows on its way, for with lists this
+ * long those are what a process's memory is made of.
  */
 export function withChanges<K extends object, T extends K>(
   sorted: readonly T[],
