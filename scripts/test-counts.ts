@@ -1,12 +1,32 @@
-/** Prints the last line of a CI run, `N passed, N failed, N skipped`, from the report vitest wrote. */
+/**
+ * Ends a CI run: what failed, by name and with what it said, and the last line, `N passed, N failed, N skipped`, from
+ * the report vitest wrote. Of a long output people often see the end alone.
+ */
 import { readFileSync } from 'node:fs';
 
-const [file = 'build/tests.json'] = process.argv.slice(2);
-const report = JSON.parse(readFileSync(file, 'utf8'));
-const skipped = report.numPendingTests + report.numTodoTests;
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+  }[];
+}
+
+const [path = 'build/tests.json'] = process.argv.slice(2);
+const report: Report = JSON.parse(readFileSync(path, 'utf8'));
 // A file that could not even be loaded has no tests to count; it is a failure all the same.
-const unloaded = report.testResults.filter(
-  (each: { status: string; assertionResults: unknown[] }) =>
-    each.status === 'failed' && each.assertionResults.length === 0,
-).length;
-console.log(`${report.numPassedTests} passed, ${report.numFailedTests + unloaded} failed, ${skipped} skipped`);
+const unloaded = report.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0);
+for (const file of unloaded) console.log(`FAILED ${file.name}\n${file.message}`);
+for (const file of report.testResults) {
+  for (const test of file.assertionResults) {
+    if (test.status !== 'failed') continue;
+    console.log(`FAILED ${file.name}: ${test.fullName}\n${test.failureMessages.join('\n')}`);
+  }
+}
+const skipped = report.numPendingTests + report.numTodoTests;
+console.log(`${report.numPassedTests} passed, ${report.numFailedTests + unloaded.length} failed, ${skipped} skipped`);
