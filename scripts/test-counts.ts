@@ -19,9 +19,11 @@ interface Report {
 
 const [path = 'build/tests.json'] = process.argv.slice(2);
 const report: Report = JSON.parse(readFileSync(path, 'utf8'));
-// A file that could not even be loaded has no tests to count; it is a failure all the same.
-const unloaded = report.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0);
-for (const file of unloaded) console.log(`FAILED ${file.name}\n${file.message}`);
+// A file that could not be loaded, or whose set-up failed, has no failed test to count; it is a failure all the same.
+const untested = report.testResults.filter(
+  file => file.status === 'failed' && !file.assertionResults.some(test => test.status === 'failed'),
+);
+for (const file of untested) console.log(`FAILED ${file.name}\n${file.message}`);
 for (const file of report.testResults) {
   for (const test of file.assertionResults) {
     if (test.status !== 'failed') continue;
@@ -29,4 +31,4 @@ for (const file of report.testResults) {
   }
 }
 const skipped = report.numPendingTests + report.numTodoTests;
-console.log(`${report.numPassedTests} passed, ${report.numFailedTests + unloaded.length} failed, ${skipped} skipped`);
+console.log(`${report.numPassedTests} passed, ${report.numFailedTests + untested.length} failed, ${skipped} skipped`);
