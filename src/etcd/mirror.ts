@@ -18,7 +18,7 @@ import type { WatchResponse } from './messages.ts';
 export interface MirrorLimits {
   readonly pageKeys: number;
   readonly pageMs: number;
-  /** How often etcd is asked whether it is still there; three times unanswered breaks the watch. */
+  /** How often etcd is asked whether it is still there. */
   readonly progressMs: number;
   /** How often all is read again although nothing broke. */
   readonly relistMs: number;
@@ -36,6 +36,9 @@ const mirrorDefaults: MirrorLimits = {
   gateMs: 1_000,
   hopelessMs: 30_000,
 };
+
+/** So many in a row without an answer break the watch. */
+const QUESTIONS_MAX = 3;
 
 /** Why a watch ended, where that is no failure. */
 const relist = Symbol('relist');
@@ -146,16 +149,17 @@ export class EtcdMirror implements Mirror {
   async #watch(listed: string): Promise<void> {
     const opened = await this.#channel.stream('Watch/Watch');
     const { stream } = opened;
-    let answeredMs = this.#channel.clock.nowMs();
+    // Questions, not time: after this process stood still there are answers to read before there is silence.
+    let unanswered = 0;
     let cancelAsk = () => {};
     let cancelRelist = () => {};
     const ended = new Promise<unknown>(resolve => {
       const ask = () => {
         cancelAsk = this.#channel.clock.after(this.#limits.progressMs, () => {
-          const silentMs = this.#channel.clock.nowMs() - answeredMs;
-          if (silentMs > 3 * this.#limits.progressMs)
-            resolve(new StateFailure('unreachable', `silent for ${Math.round(silentMs)} ms`));
+          if (unanswered === QUESTIONS_MAX)
+            resolve(new StateFailure('unreachable', `silent: ${unanswered} questions without an answer`));
           else {
+            unanswered++;
             stream.write({ progress_request: {} });
             ask();
           }
@@ -167,7 +171,7 @@ export class EtcdMirror implements Mirror {
       this.#abort.signal.addEventListener('abort', () => resolve(relist), { once: true });
       const follow = this.#follower(listed);
       stream.on('data', (answer: WatchResponse) => {
-        answeredMs = this.#channel.clock.nowMs();
+        unanswered = 0;
         if (this.#abort.signal.aborted) return;
         try {
           follow(answer);

@@ -143,7 +143,8 @@ describe.skipIf(etcdMissing !== undefined)(
       });
 
       it('is read by 50 mirrors of one connection, each with all of it', async () => {
-        const state = open();
+        // Silence is not what this is about.
+        const state = open(undefined, { progressMs: 10_000 });
         const views = Array.from({ length: 50 }, () => follow(state, 'a/'));
         await eventually('all have read', () => views.every(view => view.syncs === 1));
         for (let i = 0; i < 20; i++) etcd.put(`a/${i}`, String(i));
