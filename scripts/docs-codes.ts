@@ -161,6 +161,11 @@ export const events: Readonly<Record<string, Said>> = {
     means: 'the node owned the address and could not answer',
     fix: 'see the problems of interfaces in `herald l2` on the node',
   },
+  L2HoldSilenced: {
+    on: 'Node',
+    means: 'while the store was out of reach, addresses held by the node were not answered for a while',
+    fix: 'what the message says: a link that carries nothing, or a machine that stands still for over 0.3 s',
+  },
   L2Contradicted: {
     on: 'Node',
     means: 'something on the host answers, or refuses, beside Herald',

@@ -76,10 +76,12 @@ export class Answers {
   readonly #garpIntervalMs: number;
   /** How many other nodes come before this one for an address. */
   readonly #turn: (lease: string) => number;
+  readonly #note: (note: OwnershipNote) => void;
 
-  constructor(garpIntervalMs: number, turn: (lease: string) => number) {
+  constructor(garpIntervalMs: number, turn: (lease: string) => number, note: (note: OwnershipNote) => void) {
     this.#garpIntervalMs = garpIntervalMs;
     this.#turn = turn;
+    this.#note = note;
   }
 
   get holding(): boolean {
@@ -151,6 +153,7 @@ export class Answers {
       const quietUntilMs = inTime && nowMs >= fromMs ? FIRM : this.#quietUntil(lease, nowMs);
       this.#asking.set(text, { quietUntilMs, askMs: nowMs });
     }
+    if (!inTime) this.#stoodStill(this.#answers.size, nowMs - sessionMs);
   }
 
   /** The store is back, and what is ours is ours. */
@@ -163,7 +166,7 @@ export class Answers {
   }
 
   /** What the links have carried, while addresses are held. */
-  wires(wires: readonly Wire[], note: (note: OwnershipNote) => void, nowMs: number): void {
+  wires(wires: readonly Wire[], nowMs: number): void {
     if (this.#asking === undefined) return;
     const lapsed = this.#lapsed || nowMs >= this.#holdMs;
     const { ask, silent, back, isKnown } = this.#wires.look(wires, lapsed, nowMs);
@@ -173,9 +176,9 @@ export class Answers {
       const mac = this.#macs.get(link);
       if (mac !== undefined) this.#asked.push({ link, frame: question(mac, neighbour) });
     }
-    for (const link of silent) note({ what: 'link-silent', link });
+    for (const link of silent) this.#note({ what: 'link-silent', link });
     for (const link of back) {
-      note({ what: 'link-back', link });
+      this.#note({ what: 'link-back', link });
       const announceMs = this.#wires.untilMs(link) - ANNOUNCE_AHEAD_MS;
       for (const [text, answer] of this.#answers) {
         const asking = this.#asking.get(text);
@@ -293,19 +296,26 @@ export class Answers {
     this.#changed();
     const lapsed = nowMs >= this.#holdMs;
     this.#lapsed ||= lapsed;
+    let silenced = 0;
     for (const [text, asking] of this.#asking ?? []) {
       const answer = this.#answers.get(text);
       if (answer === undefined) continue;
-      if (asking.quietUntilMs === FIRM && lapsed)
+      if (asking.quietUntilMs === FIRM && lapsed) {
+        silenced++;
         Object.assign(asking, { quietUntilMs: nowMs + RECHECK_MS, askMs: nowMs });
-      else if (asking.quietUntilMs !== FIRM && nowMs >= asking.quietUntilMs) {
+      } else if (asking.quietUntilMs !== FIRM && nowMs >= asking.quietUntilMs) {
         // Whoever comes back says so first, as a taker does.
         asking.quietUntilMs = FIRM;
         answer.fromMs = nowMs + ANNOUNCE_AHEAD_MS;
         answer.schedule = Schedule.begin(nowMs);
       }
     }
+    this.#stoodStill(silenced, nowMs - this.#holdMs);
     this.#putOff(nowMs);
+  }
+
+  #stoodStill(addresses: number, lateMs: number): void {
+    if (addresses > 0) this.#note({ what: 'stood-still', addresses, lateMs });
   }
 
   #putOff(nowMs: number): void {

@@ -110,6 +110,8 @@ export type OwnershipNote =
   | { readonly what: 'session-ended'; readonly node: string }
   /** Nothing came over the link any more while addresses were held, and they are not answered there; or it is back. */
   | { readonly what: 'link-silent' | 'link-back'; readonly link: number }
+  /** So many held addresses fell silent because their deadline was put off too late, by so much. */
+  | { readonly what: 'stood-still'; readonly addresses: number; readonly lateMs: number }
   | { readonly what: 'taken' | 'released' | 'lost'; readonly lease: string; readonly reason: OwnershipReason }
   | { readonly what: 'conflict'; readonly heard: Heard };
 

@@ -93,7 +93,11 @@ export class AddressOwnership implements Claimant {
     this.#session = new OwnSession(config);
     this.#standing = new LeaseStanding(this.#view, config.times.sessionMs);
     this.#claims = new GroupClaims(config, this.#view, this.#standing, this.#session);
-    this.#answers = new Answers(config.garpIntervalMs, lease => this.#claims.turn(lease));
+    this.#answers = new Answers(
+      config.garpIntervalMs,
+      lease => this.#claims.turn(lease),
+      note => this.note(note),
+    );
   }
 
   /** Takes an event; what is to be done, in order. */
@@ -205,7 +209,7 @@ export class AddressOwnership implements Claimant {
         this.note({ what: 'conflict', heard: event.heard });
         return;
       case 'wires':
-        this.#answers.wires(event.wires, note => this.note(note), this.#nowMs);
+        this.#answers.wires(event.wires, this.#nowMs);
         return;
       case 'leave':
       case 'restart':

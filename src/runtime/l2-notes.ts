@@ -9,7 +9,7 @@ import type { OwnershipNote } from '../l2/ownership-event.ts';
 import { IpAddress } from '../net/ip.ts';
 import { Mac } from '../net/mac.ts';
 import type { Metrics } from './metrics.ts';
-import type { Clock, Log, Store } from './ports.ts';
+import type { Clock, Log, LogFields, Store } from './ports.ts';
 import type { Contradiction } from './responder.ts';
 
 export interface L2NotesOptions {
@@ -72,10 +72,14 @@ export class L2Notes {
         log.info('session of another node ended', { node: note.node });
         break;
       case 'link-silent':
-        log.warn('nothing comes over a link any more: addresses that are held are not answered there', {
-          link: note.link,
-        });
+        this.#silenced(note.what, `nothing comes over link ${note.link} any more`, { link: note.link });
         break;
+      case 'stood-still': {
+        const { what, addresses } = note;
+        const lateMs = Math.round(note.lateMs);
+        this.#silenced(what, `it stood still for ${lateMs} ms too long`, { addresses, lateMs });
+        break;
+      }
       case 'link-back':
         log.info('a link carries something again', { link: note.link });
         break;
@@ -122,6 +126,15 @@ export class L2Notes {
         }),
       ),
     ];
+  }
+
+  /** Without the store, what cannot be known to be ours is not answered. */
+  #silenced(why: 'link-silent' | 'stood-still', problem: string, fields: LogFields): void {
+    const { log, metrics, settings } = this.#options;
+    metrics.count('herald_l2_hold_silenced_total', { why });
+    log.warn('addresses held without the store are not answered for a while', { why, ...fields });
+    const message = `node ${settings.node} did not answer for a while for what it held without the store: ${problem}`;
+    this.#tell(undefined, 'Warning', 'L2HoldSilenced', message);
   }
 
   #conflict(heard: (OwnershipNote & { readonly what: 'conflict' })['heard']): void {

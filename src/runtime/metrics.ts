@@ -55,6 +55,11 @@ const rows = {
     'reason',
   ]),
   herald_l2_holding: row('gauge', '1 while addresses are held because the store is out of reach'),
+  herald_l2_hold_silenced_total: row(
+    'counter',
+    'Times addresses held without the store were not answered for a while',
+    ['why'],
+  ),
   herald_l2_contradictions: row('gauge', 'Ways in which this host answers or refuses beside Herald, by name', ['name']),
   herald_l2_link_up: row('gauge', '1 for a link that is answered on, by how', ['link', 'datapath']),
   herald_l2_answers: row('gauge', 'Answers given for the addresses owned now, since they are'),

@@ -338,8 +338,11 @@ describe('holding without the store', () => {
       tick();
     }
     node.nowMs += 1_000;
-    const effects = tick().filter(({ kind }) => kind === 'own' || kind === 'deadlines');
-    expect(effects).toMatchObject([{ kind: 'own', rows: [{ mode: 'listen' }] }, { kind: 'deadlines' }]);
+    const effects = tick();
+    const first = effects.filter(({ kind }) => kind === 'own' || kind === 'deadlines');
+    expect(first).toMatchObject([{ kind: 'own', rows: [{ mode: 'listen' }] }, { kind: 'deadlines' }]);
+    // The deadline was 300 ms ahead.
+    expect(effects).toContainEqual({ kind: 'note', note: { what: 'stood-still', addresses: 1, lateMs: 700 } });
   });
 });
 

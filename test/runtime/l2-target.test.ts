@@ -305,6 +305,20 @@ describe('two nodes', () => {
     expect(world.who(a)).toEqual([owner.name]);
   });
 
+  it('held addresses that fell silent, and why, are an event of the node and a count', async () => {
+    const { owner } = parts();
+    owner.target.notes.take({ what: 'stood-still', addresses: 2, lateMs: 512.3 });
+    owner.target.notes.take({ what: 'link-silent', link: 7 });
+    const told = world.objects.events.filter(event => event.reason === 'L2HoldSilenced');
+    expect(told.map(({ about, message }) => [about.kind, message.replace(/.*: /, '')])).toEqual([
+      ['Node', 'it stood still for 512 ms too long'],
+      ['Node', 'nothing comes over link 7 any more'],
+    ]);
+    const text = await owner.metrics.text();
+    for (const why of ['stood-still', 'link-silent'])
+      expect(text).toContain(`herald_l2_hold_silenced_total{why="${why}"} 1`);
+  });
+
   it('E17: clean stops and restarts over and over: never two, never long nobody', async () => {
     for (let round = 0; round < 10; round++) {
       const { owner, other } = parts();

@@ -27,6 +27,15 @@ const probeEveryMs = 10;
 /** What was asked this lately may yet be answered. */
 const answerMaxMs = 20;
 
+/** Held addresses that an agent says were not answered, since it stood still, are answered again in this time. */
+const silencedMaxMs = 5000;
+
+/** From one moment of CLOCK_MONOTONIC to another, in milliseconds. */
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** CLOCK_MONOTONIC, as the client has it. */
 export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
@@ -52,6 +61,19 @@ export class LanNode {
   get agent(): RoleProcess {
     if (this.#agent === undefined) throw new Error(`${this.name} has no agent yet`);
     return this.#agent;
+  }
+
+  /**
+   * When what its agent holds without the API server need not be answered, by its own word: it stood still for longer
+   * than what is held without anybody's leave lasts, and looks whether somebody else has it before it goes on.
+   */
+  get silences(): readonly Span[] {
+    const toMonotonicMs = nowMs() - Date.now();
+    return this.agent.lines().flatMap(({ why, time, lateMs = 0 }) => {
+      if (why !== 'stood-still' && why !== 'link-silent') return [];
+      const saidMs = Date.parse(String(time)) + toMonotonicMs;
+      return [{ fromMs: saidMs - Number(lateMs) - probeEveryMs, toMs: saidMs + silencedMaxMs }];
+    });
   }
 
   /** The way to the API server: there, or gone with all connections. */

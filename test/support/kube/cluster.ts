@@ -171,6 +171,12 @@ export class RoleProcess {
     return this.#processes.said(this.#name);
   }
 
+  /** Lines of JSON that it wrote, from the first to the last whole one. */
+  lines(): readonly Readonly<Record<string, unknown>>[] {
+    const lines = this.#processes.said(this.#name, Number.POSITIVE_INFINITY).split('\n').slice(0, -1);
+    return lines.flatMap(line => (line.startsWith('{') ? [JSON.parse(line)] : []));
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -33,8 +33,8 @@ export class ProcessFolder {
   }
 
   /** The end of what a program said. */
-  said(name: string): string {
-    return readFileSync(join(this.path, `${name}.log`), 'utf8').slice(-4096);
+  said(name: string, characters = 4096): string {
+    return readFileSync(join(this.path, `${name}.log`), 'utf8').slice(-characters);
   }
 
   async close(): Promise<void> {
