@@ -8,9 +8,9 @@ import { IpAddress } from '../net/ip.ts';
 import type { Mac } from '../net/mac.ts';
 import type { OwnedRow, Wire } from './address-table.ts';
 import { arpProbe, gratuitousArp } from './arp.ts';
-import type { Holding, Place } from './group-claims.ts';
+import type { Claimant, Holding, Place } from './group-claims.ts';
 import { ndpQuestion, unsolicitedAdvertisement } from './ndp.ts';
-import type { OwnershipLink, OwnershipNote } from './ownership-event.ts';
+import type { OwnershipLink } from './ownership-event.ts';
 import type { Heard } from './responder.ts';
 import { Schedule } from './schedule.ts';
 import { Wires } from './wires.ts';
@@ -76,12 +76,12 @@ export class Answers {
   readonly #garpIntervalMs: number;
   /** How many other nodes come before this one for an address. */
   readonly #turn: (lease: string) => number;
-  readonly #note: (note: OwnershipNote) => void;
+  readonly #claimant: Pick<Claimant, 'note'>;
 
-  constructor(garpIntervalMs: number, turn: (lease: string) => number, note: (note: OwnershipNote) => void) {
+  constructor(garpIntervalMs: number, turn: (lease: string) => number, claimant: Pick<Claimant, 'note'>) {
     this.#garpIntervalMs = garpIntervalMs;
     this.#turn = turn;
-    this.#note = note;
+    this.#claimant = claimant;
   }
 
   get holding(): boolean {
@@ -176,9 +176,9 @@ export class Answers {
       const mac = this.#macs.get(link);
       if (mac !== undefined) this.#asked.push({ link, frame: question(mac, neighbour) });
     }
-    for (const link of silent) this.#note({ what: 'link-silent', link });
+    for (const link of silent) this.#claimant.note({ what: 'link-silent', link });
     for (const link of back) {
-      this.#note({ what: 'link-back', link });
+      this.#claimant.note({ what: 'link-back', link });
       const announceMs = this.#wires.untilMs(link) - ANNOUNCE_AHEAD_MS;
       for (const [text, answer] of this.#answers) {
         const asking = this.#asking.get(text);
@@ -315,7 +315,7 @@ export class Answers {
   }
 
   #stoodStill(addresses: number, lateMs: number): void {
-    if (addresses > 0) this.#note({ what: 'stood-still', addresses, lateMs });
+    if (addresses > 0) this.#claimant.note({ what: 'stood-still', addresses, lateMs });
   }
 
   #putOff(nowMs: number): void {

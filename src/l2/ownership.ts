@@ -93,11 +93,7 @@ export class AddressOwnership implements Claimant {
     this.#session = new OwnSession(config);
     this.#standing = new LeaseStanding(this.#view, config.times.sessionMs);
     this.#claims = new GroupClaims(config, this.#view, this.#standing, this.#session);
-    this.#answers = new Answers(
-      config.garpIntervalMs,
-      lease => this.#claims.turn(lease),
-      note => this.note(note),
-    );
+    this.#answers = new Answers(config.garpIntervalMs, lease => this.#claims.turn(lease), this);
   }
 
   /** Takes an event; what is to be done, in order. */
