@@ -129,7 +129,7 @@ export class DirectoryStore implements Store {
     const standing = objectOf(this.#journal.get(key)?.value);
     if (standing !== undefined && stated(standing) === undefined) return false;
     return await this.#journal.transact(transaction => {
-      const before = objectOf(transaction.get(key)?.value) ?? this.#newRecord(key);
+      const before = objectOf(transaction.get(key)?.value) ?? this.#newRecord(key, undefined, this.#now());
       const after = stated(before);
       if (after !== undefined) transaction.set(key, after);
       return after !== undefined;
@@ -239,9 +239,11 @@ export class DirectoryStore implements Store {
       this.#moved.clear();
       try {
         await this.#journal.transact(transaction => {
+          // What comes at once is of one age, however long it takes: the older one may be the first that is served.
+          const now = this.#now();
           for (const key of this.#adopting) {
             const before = objectOf(transaction.get(key)?.value);
-            const after = this.#newRecord(key, before);
+            const after = this.#newRecord(key, before, now);
             if (after !== undefined && after !== before) transaction.set(key, after);
           }
         });
@@ -265,9 +267,9 @@ export class DirectoryStore implements Store {
     });
   }
 
-  #newRecord(key: string, before?: ObjectRecord): ObjectRecord | undefined {
+  #newRecord(key: string, before: ObjectRecord | undefined, now: string): ObjectRecord | undefined {
     const said = this.#sources.get(key);
-    return said && adopt(before, { ref: said.ref, raw: said.raw, folder: this.#options.manifestsDir }, this.#now());
+    return said && adopt(before, { ref: said.ref, raw: said.raw, folder: this.#options.manifestsDir }, now);
   }
 
   #recordsChanged(keys: readonly string[]): void {

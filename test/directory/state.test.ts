@@ -6,6 +6,7 @@ import { Orphans } from '../../src/directory/orphans.ts';
 import { applyStatement, mergedStatus } from '../../src/directory/status.ts';
 import type { DirectoryStore } from '../../src/directory/store.ts';
 import { toYaml } from '../../src/directory/yaml.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { leaseOf, service } from '../contracts/store-world.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { eventually } from '../support/wait.ts';
@@ -75,6 +76,16 @@ describe("an object's metadata", () => {
     world.write('web.yaml', toYaml({ ...object, metadata }));
     const store = await world.open();
     expect(await metadataOf(store)).toMatchObject({ uid: 'u', creationTimestamp, generation: 7 });
+  });
+
+  it('is of one age for all that came at once, however long it took to read: none of them is served before another', async () => {
+    let wallMs = Date.UTC(2026, 0, 1);
+    const clock = { ...systemClock, wallMs: () => wallMs++ };
+    world.write('all.yaml', ['web', 'api', 'db'].map(name => toYaml(service(name))).join('---\n'));
+    const store = await world.open({ clock });
+    const services = store.snapshot().list('Service');
+    expect(services).toHaveLength(3);
+    expect(new Set(services.map(each => each.metadata.creationMs)).size).toBe(1);
   });
 
   it('generation counts what changes the spec, over restarts, and nothing else', async () => {
