@@ -86,14 +86,16 @@ export function writeVxlan(writer: NetlinkWriter, seq: number, name: string, { v
   writer.end();
 }
 
-/** Up, marked as ours, without link-local addresses of its own making. By name, or by number where that is known. */
+/** Up, marked as ours, without link-local addresses of its own making. `mac`: another one than it has. */
 export function writeLink(
   writer: NetlinkWriter,
   seq: number,
-  link: { readonly name: string; readonly mac: Mac; readonly mtu: number },
+  link: { readonly name: string; readonly mac: Mac | undefined; readonly mtu: number },
 ): void {
   writer.begin(RTM_NEWLINK, 0, seq).u32(0).u32(0).u32(IFF_UP).u32(IFF_UP);
-  writer.attributeText(IFLA_IFNAME, link.name).attribute(IFLA_ADDRESS, Mac.toBytes(link.mac));
+  writer.attributeText(IFLA_IFNAME, link.name);
+  // Said again, the same one takes all neighbours away.
+  if (link.mac !== undefined) writer.attribute(IFLA_ADDRESS, Mac.toBytes(link.mac));
   writer.attributeU32(IFLA_MTU, link.mtu).attributeText(IFLA_IFALIAS, overlayMark);
   writer.nested(IFLA_AF_SPEC, () => {
     writer.nested(AF_INET6, () => writer.attributeU8(IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_NONE));

@@ -201,7 +201,9 @@ export class VxlanOverlay {
     if (there !== undefined && !isSame)
       this.#batch.add((writer, seq) => writeLinkGone(writer, seq, there.index), settled);
     if (!isSame) this.#batch.add((writer, seq) => writeVxlan(writer, seq, name, wanted), settled);
-    this.#batch.add((writer, seq) => writeLink(writer, seq, { name, mac, mtu }), settled);
+    const hasMac = isSame && there?.mac !== undefined && Mac.equals(there.mac, mac);
+    if (!hasMac || there?.mtu !== mtu || !there.up)
+      this.#batch.add((writer, seq) => writeLink(writer, seq, { name, mac: hasMac ? undefined : mac, mtu }), settled);
     this.#batch.send();
     return isMade;
   }

@@ -78,7 +78,7 @@ describe("an object's metadata", () => {
     expect(await metadataOf(store)).toMatchObject({ uid: 'u', creationTimestamp, generation: 7 });
   });
 
-  it('is of one age for all that came at once, however long it took to read: none of them is served before another', async () => {
+  it('is of one age for all that came at once: however long it takes, none is served before another', async () => {
     let wallMs = Date.UTC(2026, 0, 1);
     const clock = { ...systemClock, wallMs: () => wallMs++ };
     world.write('all.yaml', ['web', 'api', 'db'].map(name => toYaml(service(name))).join('---\n'));

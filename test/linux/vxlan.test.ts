@@ -259,6 +259,29 @@ describe.skipIf(missing !== undefined)(`the overlay${missing ? ` (${missing})` :
     });
   });
 
+  it('keeps its neighbours when its MTU changes: the kernel drops all of them for a MAC that is set', async () => {
+    const [a] = pair();
+    await agent(a).apply(node(0, 'ipv4'));
+    const [command = '', ...words] = a.inside('ip', 'monitor', 'neigh');
+    const monitor = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    ends.push(async () => void monitor.kill());
+    let said = '';
+    monitor.stdout.on('data', (text: Buffer) => {
+      said += text;
+    });
+    const hears = (marker: string) =>
+      eventually(`${marker} is told`, () => {
+        a.ip('neigh', 'replace', marker, 'lladdr', macs[1], 'dev', 'va');
+        return said.includes(marker);
+      });
+    await hears('192.0.2.200');
+    a.ip('link', 'set', 'va', 'mtu', '1480');
+    await eventually('its MTU', () => shown(a).mtu === 1430);
+    await hears('192.0.2.201');
+    expect(said.split('\n').filter(line => line.startsWith('Deleted') && line.includes(name))).toEqual([]);
+    expect(entries(a)).toHaveLength(3);
+  });
+
   it('never takes a link of that name that is not ours, and goes with flush', async () => {
     const [a] = pair();
     a.ip('link', 'add', name, 'type', 'bridge');
