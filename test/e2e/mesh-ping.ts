@@ -1,6 +1,7 @@
 /** A ping that goes on while something happens, and how many answers never came. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Namespace } from '../support/netns.ts';
+import { eventually } from '../support/wait.ts';
 
 export class PingRun {
   readonly #child: ChildProcess;
@@ -15,14 +16,20 @@ export class PingRun {
     });
   }
 
+  /** Of all up to one that is answered now; what is sent after that may be on its way when ping is told to end. */
   async end(): Promise<{ readonly sent: number; readonly lost: number }> {
+    const before = this.#answered().size;
+    await eventually('one more is answered', () => this.#answered().size > before, { detail: () => this.#said });
+    const answered = this.#answered();
     const ended = new Promise(resolve => this.#child.once('close', resolve));
-    // What was sent last may still be on its way.
-    await new Promise(resolve => setTimeout(resolve, 200));
     this.#child.kill('SIGINT');
     await ended;
-    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(this.#said) ?? [];
-    if (sent === undefined) throw new Error(`ping said ${this.#said.slice(-300)}`);
-    return { sent: Number(sent), lost: Number(sent) - Number(received) };
+    const sent = Math.max(...answered);
+    return { sent, lost: sent - answered.size };
+  }
+
+  /** Numbers of the questions, from 1. */
+  #answered(): ReadonlySet<number> {
+    return new Set([...this.#said.matchAll(/bytes from .* icmp_seq=(\d+) /g)].map(([, number]) => Number(number)));
   }
 }
