@@ -22,7 +22,7 @@ import { type ServiceChanges, ServiceWatch } from './changes.ts';
 import { collectConditions, faultConditions, type ObjectConditions } from './conditions.ts';
 import { Memo, Stable } from './keep.ts';
 import { type L2Address, L2Table } from './l2-addresses.ts';
-import { OfferedByNode } from './l2-leases.ts';
+import { ToldByNode } from './l2-leases.ts';
 import { NodeL2, type NodeL2Address } from './l2-node.ts';
 import { type L2Plan, planL2 } from './l2-plan.ts';
 import { allNodeFacts, type NodeFacts, nodeFacts } from './node.ts';
@@ -97,12 +97,12 @@ export class NodeControl {
   readonly #l2Plan = new Stable<L2Plan>();
   readonly #l2Table = new L2Table();
   readonly #l2Node = new Memo<readonly unknown[], NodeL2>();
-  readonly #offered: OfferedByNode;
+  readonly #told: ToldByNode;
 
   constructor(name: string, settings: ControlSettings) {
     this.#name = name;
     this.#settings = settings;
-    this.#offered = new OfferedByNode(settings.leaseNamespace);
+    this.#told = new ToldByNode(settings.leaseNamespace);
   }
 
   desired(snapshot: Snapshot, seen?: HostFacts): NodeDesired {
@@ -160,9 +160,9 @@ export class NodeControl {
       planL2(snapshot.list('CiliumL2AnnouncementPolicy'), allNodeFacts(snapshot, this.#settings.ipam, this.#name)),
     );
     const plan = this.#l2Plan.keep(planned);
-    const offers = this.#offered.update(snapshot);
-    const hosts = host && { host, offers };
-    const node = this.#l2Node.get([plan, host, offers], () => new NodeL2(this.#name, plan, hosts));
+    const told = this.#told.update(snapshot);
+    const hosts = host && { host, ...told };
+    const node = this.#l2Node.get([plan, host, told], () => new NodeL2(this.#name, plan, hosts));
     const all = this.#l2Table.update(plan, snapshot, changes, this.#backends);
     return { plan, addresses: node.addresses(all), all, node, host };
   }

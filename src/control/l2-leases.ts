@@ -82,19 +82,26 @@ export const L2Lease = {
   },
 };
 
+/** What nodes told about their links; a node that told nothing that can be read is not in it. */
+export interface ToldLinks {
+  readonly offers: ReadonlyMap<string, readonly L2Link[]>;
+  /** Of nodes whose session others ended: where they were, and may be again without a word. */
+  readonly former: ReadonlyMap<string, readonly L2Link[]>;
+}
+
 /** What every node told about its links, kept up to date by what changed among the Leases. */
-export class OfferedByNode {
+export class ToldByNode {
   readonly #namespace: string;
   #leases: readonly Lease[] = [];
-  readonly #texts = new Map<string, string>();
-  #offers: ReadonlyMap<string, readonly L2Link[]> = new Map();
+  readonly #texts = new Map<string, { readonly text: string; readonly isCutOff: boolean }>();
+  #told: ToldLinks = { offers: new Map(), former: new Map() };
 
   constructor(namespace: string) {
     this.#namespace = namespace;
   }
 
-  /** The same value while no node tells anything else; a node that told nothing that can be read is not in it. */
-  update(snapshot: Snapshot): ReadonlyMap<string, readonly L2Link[]> {
+  /** The same value while no node tells anything else. */
+  update(snapshot: Snapshot): ToldLinks {
     const leases = snapshot.list('Lease');
     let changed = false;
     forEachChange(this.#leases, leases, (before, after) => {
@@ -102,21 +109,24 @@ export class OfferedByNode {
       if (lease === undefined || lease.metadata.namespace !== this.#namespace || !L2Lease.isSession(lease)) return;
       const node = lease.metadata.name.slice(Session.nameOf('').length);
       const text = after?.metadata.annotations[linksAnnotation];
-      changed ||= this.#texts.get(node) !== text;
+      const isCutOff = after !== undefined && Session.isCutOff(L2Lease.seen(after));
+      const known = this.#texts.get(node);
+      changed ||= known?.text !== text || known?.isCutOff !== isCutOff;
       if (text === undefined) this.#texts.delete(node);
-      else this.#texts.set(node, text);
+      else this.#texts.set(node, { text, isCutOff });
     });
     this.#leases = leases;
-    if (changed) this.#offers = this.#read();
-    return this.#offers;
+    if (changed) this.#told = this.#read();
+    return this.#told;
   }
 
-  #read(): ReadonlyMap<string, readonly L2Link[]> {
+  #read(): ToldLinks {
     const offers = new Map<string, readonly L2Link[]>();
-    for (const [node, text] of this.#texts) {
+    const former = new Map<string, readonly L2Link[]>();
+    for (const [node, { text, isCutOff }] of this.#texts) {
       const links = L2Links.parse(text);
-      if (links !== undefined) offers.set(node, links);
+      if (links !== undefined) (isCutOff ? former : offers).set(node, links);
     }
-    return offers;
+    return { offers, former };
   }
 }

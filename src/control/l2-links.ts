@@ -44,17 +44,17 @@ export function l2Link({ name, addresses }: HostLink): L2Link {
 }
 
 /**
- * Who ought to be on a link: other nodes with an address in one of its subnets, and routers; an address each. `routers`
- * are those of this link.
+ * Who ought to be on a link: other nodes with an address in one of its subnets, and routers; an address each. `told`:
+ * nodes and their links. `routers` are those of this link.
  */
 export function neighboursOn(
   link: L2Link,
   node: string,
-  offers: ReadonlyMap<string, readonly L2Link[]>,
+  told: Iterable<readonly [string, readonly L2Link[]]>,
   routers: readonly IpAddress[],
 ): readonly Neighbour[] {
   const isHere = (address: IpAddress) => link.subnets.some(subnet => Prefix.contains(subnet, address));
-  const nodes = [...offers].flatMap(([name, links]): Neighbour[] => {
+  const nodes = [...told].flatMap(([name, links]): Neighbour[] => {
     const address = name === node ? undefined : links.flatMap(({ stations }) => stations).find(isHere);
     return address === undefined ? [] : [{ node: name, address }];
   });

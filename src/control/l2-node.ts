@@ -6,6 +6,7 @@ import { IpAddress } from '../net/ip.ts';
 import { Prefix } from '../net/prefix.ts';
 import { type Mapped, mapChanged } from './changes.ts';
 import type { Candidates, L2Address } from './l2-addresses.ts';
+import type { ToldLinks } from './l2-leases.ts';
 import { l2Link, linkRefusal, matchesAny, offeredLinks } from './l2-links.ts';
 import type { L2Plan, L2Policy } from './l2-plan.ts';
 import { linksFor, type OffersByNode, type Reach, ReachTable, type Selected, selectLinks } from './l2-reach.ts';
@@ -37,9 +38,8 @@ export interface InterfaceChoice {
 }
 
 /** What is known about hosts: our own, as we see it, and what the others told. */
-export interface L2Hosts {
+export interface L2Hosts extends ToldLinks {
   readonly host: HostFacts;
-  readonly offers: OffersByNode;
 }
 
 /** Works out one node's part; made anew when links of any node change. */
@@ -49,6 +49,8 @@ export class NodeL2 {
   readonly #reach: ReachTable | undefined;
   /** What this node tells the others; empty where nobody looked at the host. */
   readonly offered: OffersByNode;
+  /** Where nodes were whose session others ended. */
+  readonly former: OffersByNode;
   readonly #choices = new Map<string, Choice>();
   readonly #byList = new WeakMap<readonly L2Policy[], Choice>();
   #mapped: Mapped<L2Address, NodeL2Address | undefined> = { from: [], to: [] };
@@ -62,6 +64,7 @@ export class NodeL2 {
     const offers = new Map(hosts?.offers);
     if (hosts !== undefined) offers.set(node, ours.length === 0 ? [] : offeredLinks(hosts.host, expressions));
     this.offered = offers;
+    this.former = hosts?.former ?? new Map();
     this.#reach = hosts && new ReachTable(offers);
   }
 

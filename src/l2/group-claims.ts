@@ -331,7 +331,8 @@ export class GroupClaims {
     }
     const seen = lease && Session.read(lease);
     const session = seen ?? { node, id: '', instance: '', durationMs: this.times.sessionMs };
-    const content = Session.write({ ...session, over: true, endedBy: this.#config.node }, 0);
+    // What the node told stays: it may come back, and is asked for then where it was.
+    const content = Session.write({ ...session, over: true, endedBy: this.#config.node }, 0, lease?.annotations);
     claimant.put(name, { content, base: version });
     claimant.note({ what: 'session-ended', node });
   }

@@ -92,6 +92,12 @@ export const Session = {
     return { node, id, instance, over: lease.holder !== node, endedBy, durationMs: lease.durationMs };
   },
 
+  /** A session that another node than its own ended: its node may be there, and not know. */
+  isCutOff(lease: SeenLease): boolean {
+    const session = Session.read(lease);
+    return session?.over === true && session.endedBy !== session.node;
+  },
+
   /** `more`: other annotations that the node tells the others by. */
   write(session: Session, beat: number, more: Readonly<Record<string, string>> = {}): LeaseContent {
     const { node, id, instance, over, endedBy, durationMs } = session;

@@ -109,7 +109,7 @@ export class LeaseStanding {
   isNews(name: string): boolean {
     const { lease, version } = this.#view.get(name);
     const session = lease && Session.read(lease);
-    if (version !== undefined && session?.over && session.endedBy !== session.node) this.#cutOff.add(name);
+    if (version !== undefined && lease !== undefined && Session.isCutOff(lease)) this.#cutOff.add(name);
     else this.#cutOff.delete(name);
     const text = session === undefined ? '' : `${session.id} ${session.instance} ${session.over} ${session.durationMs}`;
     const isNews = this.#told.get(name) !== text;

@@ -51,7 +51,7 @@ export class Wires {
   #isThere: ((node: string) => boolean) | undefined;
 
   /**
-   * A node whose session others ended no longer tells where it is, and may come back all the same. A link that is new
+   * A node whose Lease was removed no longer tells where it is, and may come back all the same. A link that is new
    * while the store is out of reach, or made anew, is judged as the others are.
    */
   meet(links: readonly OwnershipLink[]): void {

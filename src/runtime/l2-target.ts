@@ -9,7 +9,7 @@ import type { NodeL2Desired } from '../control/desired.ts';
 import { groupAddresses, type NodeL2Group } from '../control/l2-groups.ts';
 import { L2Lease, linksAnnotation } from '../control/l2-leases.ts';
 import { L2Links, l2Link, neighboursOn } from '../control/l2-links.ts';
-import type { OffersByNode } from '../control/l2-reach.ts';
+import type { NodeL2 } from '../control/l2-node.ts';
 import type { HostFacts } from '../control/settings.ts';
 import type { OwnedRow } from '../l2/address-table.ts';
 import type { OwnershipConfig, OwnershipLink } from '../l2/ownership-event.ts';
@@ -195,7 +195,7 @@ export class L2Target implements Target<NodeL2Desired> {
     const links = linksOf(candidate, host);
     // Opened before anything is owned on them, closed after nothing is any more.
     running.responder.links(union(running.links, links));
-    running.driver.step({ kind: 'links', links: links.map(link => ownershipLink(link, name, node.offered, host)) });
+    running.driver.step({ kind: 'links', links: links.map(link => ownershipLink(link, name, node, host)) });
     const told = L2Links.format(node.offered.get(name) ?? []);
     if (told !== running.told) running.driver.step({ kind: 'told', annotations: { [linksAnnotation]: told } });
     running.told = told;
@@ -254,12 +254,13 @@ function linksOf(groups: readonly NodeL2Group[], host: HostFacts): readonly Resp
 function ownershipLink(
   { name, index, mac }: ResponderLink,
   node: string,
-  offers: OffersByNode,
+  { offered, former }: NodeL2,
   host: HostFacts,
 ): OwnershipLink {
   const link = host.links.find(each => each.index === index);
   const routers = host.defaultRoutes.filter(route => route.link === name).map(({ gateway }) => gateway);
-  return { index, mac, neighbours: link === undefined ? [] : neighboursOn(l2Link(link), node, offers, routers) };
+  const told = [...offered, ...former];
+  return { index, mac, neighbours: link === undefined ? [] : neighboursOn(l2Link(link), node, told, routers) };
 }
 
 function union(before: readonly ResponderLink[], after: readonly ResponderLink[]): readonly ResponderLink[] {

@@ -3,6 +3,8 @@
  * cilium-announcements §3.2, peers §3.4) with every node, its ownership and its store in one process.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { readArp } from '../../src/l2/arp.ts';
+import { IpAddress } from '../../src/net/ip.ts';
 import { hostFacts, L2World, policy, service } from './l2-world.ts';
 
 const a = '192.0.2.1';
@@ -277,6 +279,29 @@ describe('two nodes', () => {
     expect([owner.answers(), other.answers()]).toEqual([[`${a} 2`], []]);
     expect(owner.target.shown?.ownership.holding).toBe(false);
     expect(world.lease(leaseOf('web'))?.spec.holderIdentity).toBe(owner.name);
+  });
+
+  it('a node whose session was ended is asked for where it was, by a process that never saw it, too', async () => {
+    const { owner, other } = parts();
+    owner.host = hostFacts({ eth0: ['192.0.2.251/24'] });
+    owner.wake();
+    await world.run(1500);
+    owner.store.reachable = false;
+    await world.run(6000);
+    const session = world.lease(`herald-l2-session-${owner.name}`);
+    expect(session?.spec.holderIdentity).toBe('');
+    expect(session?.metadata.annotations['herald.io/l2-links']).toBe('eth0 192.0.2.251/24');
+    other.store.reachable = false;
+    const next = world.node(other.name);
+    await world.run(2000);
+    expect(next.target.shown?.groups.map(each => each.candidates)).toEqual([[other.name]]);
+    next.responder.carried = [{ link: 2, heardMs: 0, speaker: undefined }];
+    next.store.reachable = false;
+    for (let ms = 0; ms < 5000 && next.target.shown?.ownership.holding !== true; ms += 10) await world.run(10);
+    next.responder.frames.splice(0);
+    await world.run(200);
+    const asked = next.responder.frames.map(frame => IpAddress.format(readArp(frame).targetIp));
+    expect(asked).toContain('192.0.2.251');
   });
 
   it('E21, #48626: owned and not programmed is noticed within one renewal, let go, and said', async () => {

@@ -141,7 +141,8 @@ export class MemoryResponder implements Responder {
   rows: readonly OwnedRow[] = [];
   until: Deadlines = { sessionMs: 0, holdMs: 0 };
   closed: { readonly keep: boolean } | undefined;
-  sent = 0;
+  readonly frames: Uint8Array[] = [];
+  carried: readonly Wire[] = [];
   /** Rows for these addresses do not get where they ought to. */
   readonly lost = new Set<string>();
   readonly events: ResponderEvents;
@@ -164,12 +165,12 @@ export class MemoryResponder implements Responder {
 
   cap(): void {}
 
-  send(): void {
-    this.sent++;
+  send(_link: number, frame: Uint8Array): void {
+    this.frames.push(frame);
   }
 
   wires(): readonly Wire[] {
-    return [];
+    return this.carried;
   }
 
   health(): ResponderHealth {
