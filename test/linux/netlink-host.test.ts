@@ -129,7 +129,7 @@ describe.skipIf(missing !== undefined)(`a namespace${missing ? ` (${missing})` :
   it('an address that duplicate detection holds back is none until that has passed', async () => {
     const { in: namespace, facts } = await watched();
     namespace.ip('link', 'add', 'va', 'type', 'veth', 'peer', 'vb');
-    namespace.run('sysctl', '-qw', 'net.ipv6.conf.va.accept_dad=1', 'net.ipv6.conf.va.dad_transmits=1');
+    namespace.run('sysctl', '-qw', 'net.ipv6.conf.va.accept_dad=1', 'net.ipv6.conf.va.dad_transmits=3');
     namespace.ip('link', 'set', 'vb', 'up');
     namespace.ip('link', 'set', 'va', 'up');
     await eventually('va is up', () => link(facts(), 'va')?.up);
