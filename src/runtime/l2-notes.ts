@@ -74,12 +74,13 @@ export class L2Notes {
       case 'link-silent':
         this.#silenced(note.what, `nothing comes over link ${note.link} any more`, { link: note.link });
         break;
-      case 'stood-still': {
-        const { what, addresses } = note;
-        const lateMs = Math.round(note.lateMs);
-        this.#silenced(what, `it stood still for ${lateMs} ms too long`, { addresses, lateMs });
+      case 'stood-still':
+        // By how much is in the log alone: events that say the same are one.
+        this.#silenced(note.what, 'it stood still for too long', {
+          addresses: note.addresses,
+          lateMs: Math.round(note.lateMs),
+        });
         break;
-      }
       case 'link-back':
         log.info('a link carries something again', { link: note.link });
         break;

@@ -227,7 +227,7 @@ describe.skipIf(missing !== undefined)(`agents on one network${missing ? `: skip
     },
   );
 
-  it(`the API server is away for ${awayMs / 1000} s: every question is answered, no session ends, nothing moves`, {
+  it(`the API server is away for ${awayMs / 1000} s: all are answered, or their owner says why not; nothing moves`, {
     timeout: 180_000,
   }, async () => {
     await eventually('all peer', () => lan.router.established().length === lan.nodes.length);

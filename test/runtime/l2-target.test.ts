@@ -336,7 +336,7 @@ describe('two nodes', () => {
     owner.target.notes.take({ what: 'link-silent', link: 7 });
     const told = world.objects.events.filter(event => event.reason === 'L2HoldSilenced');
     expect(told.map(({ about, message }) => [about.kind, message.replace(/.*: /, '')])).toEqual([
-      ['Node', 'it stood still for 512 ms too long'],
+      ['Node', 'it stood still for too long'],
       ['Node', 'nothing comes over link 7 any more'],
     ]);
     const text = await owner.metrics.text();
